@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Everything that can be checked without running the program. All checks run, also after one has failed.
+#
+#   scripts/check.sh [step...]     steps: fmt clippy layers docs deny rustdoc shell nats
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/say.sh
+. scripts/lib/say.sh
+# shellcheck source=scripts/lib/step.sh
+. scripts/lib/step.sh
+
+check_fmt() { cargo fmt --all --check; }
+check_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+check_layers() { cargo xtask layers; }
+check_docs() { cargo xtask docs; }
+check_rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
+
+# Licences, bans and sources need the lock file alone. Advisories need their database, which is a git repository.
+check_deny() {
+    local deny
+    if ! scripts/setup.sh cargo-deny || ! deny=$(scripts/setup.sh --print-path cargo-deny); then
+        echo "note: dependencies were not checked: cargo-deny could not be had"
+        return 0
+    fi
+    "$deny" --log-level warn check licenses bans sources || return 1
+    if GIT_TERMINAL_PROMPT=0 timeout 10 git ls-remote --quiet --exit-code https://github.com/RustSec/advisory-db HEAD; then
+        "$deny" --log-level warn check advisories
+    else
+        echo "note: security advisories were not checked: their database (github.com/RustSec) cannot be reached"
+    fi
+}
+
+check_shell() {
+    if have shellcheck; then
+        shellcheck --external-sources --check-sourced scripts/*.sh .ci/run
+    else
+        echo "note: shell scripts were not linted: shellcheck is not installed"
+        for script in scripts/*.sh scripts/lib/*.sh .ci/run; do bash -n "$script" || return 1; done
+    fi
+}
+
+check_nats() {
+    local server
+    if server=$(scripts/setup.sh --print-path nats-server); then
+        "$server" -c config/nats-server.conf -t
+    else
+        echo "note: config/nats-server.conf was not checked: nats-server is not there ('make setup' gets it)"
+    fi
+}
+
+for name in "${@:-fmt layers docs shell nats deny clippy rustdoc}"; do
+    # shellcheck disable=SC2086  # the default is a list of words
+    for one in $name; do step "$one" "check_$one"; done
+done
+
+if [ ${#failed_steps[@]} -gt 0 ]; then die "these checks failed: ${failed_steps[*]}"; fi

@@ -1,0 +1,97 @@
+# The members of a stack: who they are, where they listen, how each is started.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # repo, state and logs are set by stack.sh
+
+# Ports can be moved one by one, so that two stacks run side by side (with STACK_DIR for their data).
+nats_port=${STACK_NATS_PORT:-4222}
+nats_http_port=${STACK_NATS_HTTP_PORT:-8222}
+router_port=${STACK_ROUTER_PORT:-9470}
+generic_port=${STACK_GENERIC_PORT:-9471}
+document_port=${STACK_DOCUMENT_PORT:-9472}
+# Jaeger takes part where it is installed and nobody else collects the traces. STACK_JAEGER=no keeps it out.
+jaeger_otlp_port=${STACK_JAEGER_OTLP_PORT:-4317}
+jaeger_web_port=${STACK_JAEGER_WEB_PORT:-16686}
+jaeger_admin_port=${STACK_JAEGER_ADMIN_PORT:-14269}
+
+services="router generic document"
+
+# Everybody, in the order of starting; stopping goes the other way round, so that nobody loses its server.
+members() {
+    echo nats
+    if [ "$with_jaeger" = yes ]; then echo jaeger; fi
+    printf '%s\n' $services
+}
+
+with_jaeger=no
+choose_jaeger() {
+    if [ "${STACK_JAEGER:-yes}" = yes ] && [ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" ] &&
+        jaeger_binary=$("$repo/scripts/setup.sh" --print-path jaeger 2>/dev/null); then
+        with_jaeger=yes
+    fi
+}
+
+# The ports a member needs for itself.
+ports_of() {
+    case "$1" in
+        nats) echo "$nats_port $nats_http_port" ;;
+        jaeger) echo "$jaeger_otlp_port $jaeger_web_port $jaeger_admin_port" ;;
+        *) health_port "$1" ;;
+    esac
+}
+
+# The port and path that answer 200 once a member can be used.
+health_port() {
+    case "$1" in
+        nats) echo "$nats_http_port" ;;
+        jaeger) echo "$jaeger_admin_port" ;;
+        router) echo "$router_port" ;;
+        generic) echo "$generic_port" ;;
+        document) echo "$document_port" ;;
+    esac
+}
+health_path() {
+    case "$1" in
+        nats) echo '/healthz?js-enabled-only=true' ;;
+        jaeger) echo / ;;
+        *) echo /readyz ;;
+    esac
+}
+is_ready() { http_ok "$(health_port "$1")" "$(health_path "$1")"; }
+
+binary_of() {
+    case "$1" in
+        nats) "$repo/scripts/setup.sh" --print-path nats-server ;;
+        jaeger) echo "$jaeger_binary" ;;
+        *) echo "$binaries/tasklane-$1" ;;
+    esac
+}
+
+# Becomes the member's process. Called in a process of its own.
+run_member() {
+    local name=$1 binary=$2
+    case "$name" in
+        nats)
+            cd "$stack_dir" # its configuration names store and log relative to where it runs
+            exec "$binary" -c "$repo/config/nats-server.conf" --port "$nats_port" --http_port "$nats_http_port"
+            ;;
+        jaeger)
+            exec "$binary" --collector.otlp.grpc.host-port="127.0.0.1:$jaeger_otlp_port" \
+                --collector.otlp.http.host-port=127.0.0.1:0 --collector.grpc-server.host-port=127.0.0.1:0 \
+                --collector.http-server.host-port=127.0.0.1:0 --query.grpc-server.host-port=127.0.0.1:0 \
+                --query.http-server.host-port="127.0.0.1:$jaeger_web_port" \
+                --admin.http.host-port="127.0.0.1:$jaeger_admin_port" --memory.max-traces=20000
+            ;;
+        *)
+            cd "$repo"
+            export TASKLANE_NATS_URL="nats://127.0.0.1:$nats_port"
+            TASKLANE_HTTP_LISTEN="127.0.0.1:$(health_port "$name")"
+            export TASKLANE_HTTP_LISTEN
+            if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
+            if [ "$name" = document ] && [ -z "${PDFIUM_LIBRARY:-}" ] &&
+                PDFIUM_LIBRARY=$("$repo/scripts/setup.sh" --print-path pdfium 2>/dev/null); then
+                export PDFIUM_LIBRARY
+            fi
+            exec "$binary"
+            ;;
+    esac
+}

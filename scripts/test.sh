@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Runs all tests and closes with the list of those that were skipped, and why. Arguments go to cargo test.
+#
+# A test that cannot run prints "SKIPPED: <name>: <reason>". With TASKLANE_STRICT=1 (CI sets it) that is a
+# failure, unless the reason is "absent: <what>" and <what> - a tool of scripts/setup.sh, or a path - is
+# really not there.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/say.sh
+. scripts/lib/say.sh
+
+export TASKLANE_STRICT=${TASKLANE_STRICT:-0}
+# Tests find the tools by these, whatever is on the PATH.
+if path=$(scripts/setup.sh --print-path nats-server 2>/dev/null); then export TASKLANE_NATS_SERVER=$path; fi
+if path=$(scripts/setup.sh --print-path pdfium 2>/dev/null); then export PDFIUM_LIBRARY=$path; fi
+
+really_absent() {
+    case "$1" in
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny) ! scripts/setup.sh --print-path "$1" >/dev/null 2>&1 ;;
+        */*) [ ! -e "$1" ] ;;
+        *) return 1 ;;
+    esac
+}
+
+# Prints the skipped tests; false if CI must not accept one of them.
+judge_skips() {
+    local line reason what accepted=0
+    while IFS= read -r line; do
+        say "  $line"
+        reason=${line#SKIPPED: *: }
+        what=${reason#absent: }
+        what=${what%%[ ,;]*}
+        if [ "$TASKLANE_STRICT" = 1 ] && { [ "$what" = "${reason%%[ ,;]*}" ] || ! really_absent "$what"; }; then
+            say_error "this test could have run here"
+            accepted=1
+        fi
+    done
+    return "$accepted"
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# End-to-end tests start the real services, so these are built first.
+say_head "Building the services"
+cargo build --locked --workspace --bins
+say_head "Running the tests"
+code=0
+# Passing tests' output is in the log, for their SKIPPED lines; on the screen it would only be noise.
+cargo test --locked --workspace "$@" -- --show-output 2>&1 | tee "$log" |
+    awk '/^successes:$/ { quiet = 1 } /^(failures:|test result:)/ { quiet = 0 } !quiet' || code=$?
+
+skipped=$(grep -oE 'SKIPPED: .*' "$log" | sort -u || true)
+if [ -n "$skipped" ]; then
+    say_head "Skipped tests: $(wc -l <<<"$skipped")"
+    judge_skips <<<"$skipped" || code=1
+fi
+awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+exit "$code"
