@@ -1,1 +1,21 @@
-//! Placeholder.
+//! NATS, and nothing but NATS: the only room that names async-nats. It moves the contract's messages and decides
+//! nothing about tasks.
+
+pub mod connection;
+pub mod delivery;
+pub mod endpoint;
+pub mod error;
+pub mod headers;
+pub mod inspect;
+pub mod kv;
+pub mod objects;
+pub mod provision;
+pub mod publish;
+pub mod pull;
+pub mod schedule;
+
+pub use connection::{Bus, BusConfig};
+pub use delivery::Delivery;
+pub use error::BusError;
+pub use headers::Headers;
+pub use publish::{Outgoing, Stored};

@@ -1,0 +1,234 @@
+//! The connection: how it is made, how it comes back, and who is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, jetstream};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{BusError, Headers};
+
+/// The oldest server that has what we use and none of the holes that 2.14.3 closed.
+const FLOOR: (i64, i64, i64) = (2, 14, 3);
+
+/// How to reach NATS. Empty text means "not used".
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusConfig {
+    /// One or several URLs, separated by commas.
+    pub url: String,
+    /// A `.creds` file.
+    pub credentials_file: String,
+    /// A file with an nkey seed.
+    pub nkey_file: String,
+    /// A user's name.
+    pub user: String,
+    /// A file with the user's password.
+    pub password_file: String,
+    /// A CA certificate; given, TLS is required.
+    pub tls_ca_file: String,
+    /// A client certificate.
+    pub tls_cert_file: String,
+    /// The client certificate's key.
+    pub tls_key_file: String,
+    /// Prefix of inboxes, where the server's permissions ask for one.
+    pub inbox_prefix: String,
+    /// How long an acknowledgement or an answer may take.
+    pub timeout_ms: u64,
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".into(),
+            credentials_file: String::new(),
+            nkey_file: String::new(),
+            user: String::new(),
+            password_file: String::new(),
+            tls_ca_file: String::new(),
+            tls_cert_file: String::new(),
+            tls_key_file: String::new(),
+            inbox_prefix: String::new(),
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+/// A connection to NATS. Clones share it.
+#[derive(Clone)]
+pub struct Bus {
+    pub(crate) client: Client,
+    pub(crate) js: jetstream::Context,
+    connected: watch::Receiver<u64>,
+    url: Arc<str>,
+}
+
+impl Bus {
+    /// Connects; tries again for `patience` where the server is not there yet.
+    ///
+    /// # Errors
+    /// [`BusError::Connect`] after `patience`, [`BusError::Credentials`] and [`BusError::Server`] at once.
+    pub async fn connect(config: &BusConfig, name: &str, patience: Duration) -> Result<Self, BusError> {
+        let give_up = tokio::time::Instant::now() + patience;
+        let timeout = Duration::from_millis(config.timeout_ms);
+        loop {
+            let (generation, connected) = watch::channel(0u64);
+            let attempt = options(config, name, generation)?.connect(servers(&config.url)).await;
+            match attempt {
+                Ok(client) => {
+                    check_server(&client, &config.url)?;
+                    let js = jetstream::context::ContextBuilder::new()
+                        .timeout(timeout)
+                        .ack_timeout(timeout)
+                        .max_ack_inflight(20_000)
+                        .build(client.clone());
+                    return Ok(Self { client, js, connected, url: config.url.as_str().into() });
+                }
+                Err(e) if tokio::time::Instant::now() >= give_up => {
+                    return Err(BusError::Connect { url: config.url.clone(), reason: e.to_string() });
+                }
+                Err(e) => {
+                    tracing::info!(url = %config.url, "NATS is not there yet: {e}");
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+            }
+        }
+    }
+
+    /// Counts connections: it changes when the client has connected again, and what was asked before is lost.
+    pub fn reconnects(&self) -> watch::Receiver<u64> {
+        self.connected.clone()
+    }
+
+    /// Whether the connection stands now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Where it is connected to, as configured.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The largest message that the server takes, in bytes.
+    pub fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    /// Publishes over core NATS: nobody stores it, nobody acknowledges it.
+    ///
+    /// # Errors
+    /// Only where the client is closed or the message too large.
+    pub async fn tell(&self, subject: String, headers: Headers, body: Bytes) -> Result<(), BusError> {
+        self.client
+            .publish_with_headers(subject.clone(), headers.0, body)
+            .await
+            .map_err(|e| BusError::NotStored { subject, reason: e.to_string() })
+    }
+
+    /// Listens on core NATS until the stream is dropped: subject, headers and body of each message.
+    ///
+    /// # Errors
+    /// Where the client is closed or the subject is malformed.
+    pub async fn listen(
+        &self,
+        subject: String,
+    ) -> Result<impl futures::Stream<Item = (String, Headers, Bytes)> + Send + use<>, BusError> {
+        let subscriber =
+            self.client.subscribe(subject.clone()).await.map_err(|e| BusError::js(subject, e))?;
+        Ok(subscriber.map(|m| (m.subject.to_string(), Headers(m.headers.unwrap_or_default()), m.payload)))
+    }
+
+    /// Waits until all that was handed to the client is on the wire.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub async fn flush(&self) -> Result<(), BusError> {
+        self.client.flush().await.map_err(|e| BusError::js("flush", e))
+    }
+}
+
+fn servers(urls: &str) -> Vec<String> {
+    urls.split(',').map(|url| url.trim().to_owned()).collect()
+}
+
+fn read(path: &str) -> Result<String, BusError> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|e| BusError::Credentials(format!("{path} cannot be read: {e}")))
+}
+
+fn options(
+    config: &BusConfig,
+    name: &str,
+    generation: watch::Sender<u64>,
+) -> Result<ConnectOptions, BusError> {
+    let generation = Arc::new(generation);
+    let mut options = ConnectOptions::new()
+        .name(name)
+        .connection_timeout(Duration::from_secs(2))
+        .request_timeout(Some(Duration::from_millis(config.timeout_ms)))
+        .client_capacity(8192)
+        .subscription_capacity(65_536)
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            let generation = generation.clone();
+            async move { note(&event, &generation) }
+        });
+    if !config.inbox_prefix.is_empty() {
+        options = options.custom_inbox_prefix(&config.inbox_prefix);
+    }
+    if !config.credentials_file.is_empty() {
+        options = options
+            .credentials(&read(&config.credentials_file)?)
+            .map_err(|e| BusError::Credentials(format!("{}: {e}", config.credentials_file)))?;
+    }
+    if !config.nkey_file.is_empty() {
+        options = options.nkey(read(&config.nkey_file)?);
+    }
+    if !config.user.is_empty() {
+        options = options.user_and_password(config.user.clone(), read(&config.password_file)?);
+    }
+    if !config.tls_ca_file.is_empty() {
+        options = options.require_tls(true).add_root_certificates(PathBuf::from(&config.tls_ca_file));
+    }
+    if !config.tls_cert_file.is_empty() {
+        options =
+            options.add_client_certificate((&config.tls_cert_file).into(), (&config.tls_key_file).into());
+    }
+    Ok(options)
+}
+
+/// The client's own delay grows to 4 s; a worker that waits that long after a restart of the server is late.
+fn reconnect_delay(attempts: usize) -> Duration {
+    Duration::from_millis(u64::try_from(attempts).unwrap_or(10).min(10) * 50)
+}
+
+fn note(event: &Event, generation: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => generation.send_modify(|n| *n += 1),
+        Event::Disconnected => tracing::warn!("the connection to NATS is gone; trying again"),
+        Event::SlowConsumer(id) => {
+            tracing::error!(subscription = id, "NATS delivered faster than we read; messages were dropped");
+        }
+        Event::ServerError(e) => tracing::error!("NATS refused something: {e}"),
+        Event::ClientError(e) => tracing::warn!("NATS client: {e}"),
+        Event::LameDuckMode => tracing::info!("the NATS server is shutting down; moving"),
+        Event::Draining | Event::Closed => {}
+    }
+}
+
+fn check_server(client: &Client, url: &str) -> Result<(), BusError> {
+    let info = client.server_info();
+    if !client.is_server_compatible(FLOOR.0, FLOOR.1, FLOOR.2) {
+        return Err(BusError::Server(format!(
+            "the NATS server at {url} is {}; at least {}.{}.{} is needed",
+            info.version, FLOOR.0, FLOOR.1, FLOOR.2
+        )));
+    }
+    Ok(())
+}

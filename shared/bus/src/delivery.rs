@@ -1,0 +1,94 @@
+//! A delivered message, and what can be said about it.
+
+use async_nats::{Client, jetstream};
+use bytes::Bytes;
+
+use crate::{BusError, Headers, headers::header};
+
+/// Where a delivered message lies, and how often it was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// 1 for the first delivery.
+    pub delivered: u32,
+    /// Messages behind it on this consumer.
+    pub pending: u64,
+    /// When the stream stored it, in microseconds since the epoch.
+    pub stored_at_us: i64,
+}
+
+/// A delivered message. It is out until it is acknowledged, put back, or silent for the consumer's ack wait.
+pub struct Delivery {
+    message: async_nats::Message,
+    client: Client,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl Delivery {
+    /// `None` where the message is not a delivery of a consumer.
+    pub(crate) fn new(message: async_nats::Message, context: &jetstream::Context, client: &Client) -> Option<Self> {
+        let wrapped = jetstream::Message { message, context: context.clone() };
+        let place = {
+            let info = wrapped.info().ok()?;
+            Place {
+                sequence: info.stream_sequence,
+                delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
+                pending: info.pending,
+                stored_at_us: i64::try_from(info.published.unix_timestamp_nanos() / 1000).unwrap_or(0),
+            }
+        };
+        Some(Self { message: wrapped.message, client: client.clone(), place })
+    }
+
+    /// The subject it was published on.
+    pub fn subject(&self) -> &str {
+        &self.message.subject
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.message.payload
+    }
+
+    /// A header's last value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.message, name)
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> Headers {
+        Headers(self.message.headers.clone().unwrap_or_default())
+    }
+
+    /// Done: it leaves a work queue. Not confirmed by the server: a lost ack means one more delivery, never a lost
+    /// task.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn ack(&self) -> Result<(), BusError> {
+        self.say("+ACK".into()).await
+    }
+
+    /// Still at it: the ack wait starts anew.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn progress(&self) -> Result<(), BusError> {
+        self.say("+WPI".into()).await
+    }
+
+    /// Puts it back, to be delivered again after `delay_ms`. It counts as a delivery.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn put_back(&self, delay_ms: u64) -> Result<(), BusError> {
+        self.say(format!("-NAK {{\"delay\":{}}}", delay_ms.max(1) * 1_000_000).into()).await
+    }
+
+    async fn say(&self, what: Bytes) -> Result<(), BusError> {
+        let Some(reply) = &self.message.reply else { return Ok(()) };
+        self.client.publish(reply.clone(), what).await.map_err(|e| BusError::js("acknowledge", e))
+    }
+}

@@ -1,0 +1,119 @@
+//! Request and reply: the NATS service that answers on `api.>`, and asking it.
+
+use async_nats::service::{self, ServiceExt as _};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tasklane_contract::Refusal;
+
+use crate::{Bus, BusError, Headers};
+
+/// A request that somebody waits on.
+pub struct Asked {
+    request: service::Request,
+}
+
+impl Asked {
+    /// The subject it was asked on.
+    pub fn subject(&self) -> &str {
+        &self.request.message.subject
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.request.message.payload
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> Headers {
+        Headers(self.request.message.headers.clone().unwrap_or_default())
+    }
+
+    /// Where the asker listens.
+    pub fn reply_to(&self) -> Option<&str> {
+        self.request.message.reply.as_deref()
+    }
+
+    /// Answers. That the asker may be gone is no error of ours; it is logged.
+    pub async fn answer(&self, answer: Result<Vec<u8>, Refusal>) {
+        let answer = answer.map(Bytes::from).map_err(|refusal| service::error::Error {
+            // The service protocol wants a number; ours is the code's digits, and the status holds it in full.
+            code: refusal.code.as_str()[2..].parse().unwrap_or(500),
+            status: refusal.to_string(),
+        });
+        if let Err(e) = self.request.respond(answer).await {
+            tracing::warn!(subject = self.subject(), "the answer could not be sent: {e}");
+        }
+    }
+}
+
+/// A running service: it stops when dropped.
+pub struct Service {
+    _service: service::Service,
+}
+
+impl Bus {
+    /// Starts the NATS service `tasklane` with one endpoint per subject; every request goes to `on_request`, in a task
+    /// of its own. Several routers share the requests.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn serve<F, Fut>(
+        &self,
+        version: &str,
+        endpoints: &[(&str, &str)],
+        on_request: F,
+    ) -> Result<Service, BusError>
+    where
+        F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let failed = |e: &dyn std::fmt::Display| BusError::js("start the service tasklane", e);
+        let running = self
+            .client
+            .service_builder()
+            .description("Tasklane: submit, look, cancel, explain, replay")
+            .queue_group("tasklane")
+            .start("tasklane", version)
+            .await
+            .map_err(|e| failed(&e))?;
+        for (name, subject) in endpoints {
+            let mut endpoint =
+                running.endpoint_builder().name(*name).add(*subject).await.map_err(|e| failed(&e))?;
+            let on_request = on_request.clone();
+            tokio::spawn(async move {
+                while let Some(request) = endpoint.next().await {
+                    tokio::spawn(on_request(Asked { request }));
+                }
+            });
+        }
+        Ok(Service { _service: running })
+    }
+
+    /// Asks and waits for one answer.
+    ///
+    /// # Errors
+    /// [`BusError::Answer`] where the service refused, [`BusError::NoAnswer`] where nobody did.
+    pub async fn ask(
+        &self,
+        subject: &str,
+        headers: Headers,
+        body: Bytes,
+        timeout: std::time::Duration,
+    ) -> Result<(Headers, Bytes), BusError> {
+        let request =
+            async_nats::Request::new().payload(body).headers(headers.0).timeout(Some(timeout));
+        let answer = self
+            .client
+            .send_request(subject.to_owned(), request)
+            .await
+            .map_err(|e| BusError::NoAnswer { subject: subject.to_owned(), reason: e.to_string() })?;
+        let headers = Headers(answer.headers.unwrap_or_default());
+        match headers.get("Nats-Service-Error") {
+            None => Ok((headers, answer.payload)),
+            Some(text) => {
+                let (code, message) = text.split_once(' ').unwrap_or(("TL9001", text));
+                Err(BusError::Answer { code: code.to_owned(), message: message.to_owned() })
+            }
+        }
+    }
+}

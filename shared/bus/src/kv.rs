@@ -1,0 +1,90 @@
+//! Key-value buckets.
+
+use async_nats::jetstream::kv::{Operation, Store};
+use bytes::Bytes;
+use futures::StreamExt as _;
+
+use crate::{Bus, BusError};
+
+/// A change that a watcher sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A value was put.
+    Put {
+        /// Its key.
+        key: String,
+        /// The value.
+        value: Bytes,
+    },
+    /// A key was removed.
+    Removed {
+        /// Its key.
+        key: String,
+    },
+}
+
+/// A bucket.
+#[derive(Clone)]
+pub struct Bucket {
+    store: Store,
+}
+
+impl Bus {
+    /// Opens a bucket that exists.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn bucket(&self, name: &str) -> Result<Bucket, BusError> {
+        let store = self
+            .js
+            .get_key_value(name)
+            .await
+            .map_err(|e| BusError::js(format!("open the bucket {name}"), e))?;
+        Ok(Bucket { store })
+    }
+}
+
+impl Bucket {
+    /// Puts a value.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn put(&self, key: &str, value: Bytes) -> Result<u64, BusError> {
+        self.store.put(key, value).await.map_err(|e| BusError::js(format!("put {key}"), e))
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, BusError> {
+        self.store.get(key).await.map_err(|e| BusError::js(format!("get {key}"), e))
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn remove(&self, key: &str) -> Result<(), BusError> {
+        self.store.delete(key).await.map_err(|e| BusError::js(format!("remove {key}"), e))
+    }
+
+    /// All that is in the bucket, then every change. The stream ends where the server forgets the watcher; watch
+    /// again then.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn watch(&self) -> Result<impl futures::Stream<Item = Change> + Send + Unpin + use<>, BusError> {
+        let watch = self.store.watch_with_history(">").await.map_err(|e| BusError::js("watch", e))?;
+        Ok(Box::pin(watch.filter_map(|entry| async move {
+            match entry {
+                Ok(e) if e.operation == Operation::Put => Some(Change::Put { key: e.key, value: e.value }),
+                Ok(e) => Some(Change::Removed { key: e.key }),
+                Err(e) => {
+                    tracing::warn!("a watched bucket: {e}");
+                    None
+                }
+            }
+        })))
+    }
+}

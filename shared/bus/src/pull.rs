@@ -1,0 +1,156 @@
+//! Pulling by credit. A puller asks for `n` messages, the server sends them as they come, and what was asked for and
+//! can no longer come is given back as credit. One inbox serves all requests of a puller, so a request costs one
+//! message and nothing else.
+
+use std::time::Duration;
+
+use async_nats::{StatusCode, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::{Bus, BusError, Delivery, headers::header};
+
+/// How long a request stands at the server.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// The server says this often that a standing request is alive.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silence after which standing requests count as lost.
+const SILENCE: Duration = Duration::from_secs(16);
+
+/// What came.
+pub enum Pulled {
+    /// A message; one credit is used.
+    Message(Delivery),
+    /// This much credit is back: the request ran out, or was lost.
+    CreditBack(u32),
+    /// The consumer does not exist (any more); all credit is back.
+    ConsumerGone,
+}
+
+/// Pulls from one durable consumer.
+pub struct Puller {
+    bus: Bus,
+    stream: String,
+    consumer: String,
+    next_subject: String,
+    inbox: String,
+    subscriber: Subscriber,
+    reconnects: watch::Receiver<u64>,
+    asked: u64,
+    credit: u32,
+    heard: Instant,
+}
+
+impl Puller {
+    /// Opens a puller on an existing consumer.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn open(bus: &Bus, stream: &str, consumer: &str) -> Result<Self, BusError> {
+        let inbox = bus.client.new_inbox();
+        let subscriber = bus
+            .client
+            .subscribe(format!("{inbox}.*"))
+            .await
+            .map_err(|e| BusError::js(format!("open an inbox for {consumer}"), e))?;
+        let mut reconnects = bus.reconnects();
+        reconnects.mark_unchanged();
+        Ok(Self {
+            bus: bus.clone(),
+            stream: stream.to_owned(),
+            consumer: consumer.to_owned(),
+            next_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
+            inbox,
+            subscriber,
+            reconnects,
+            asked: 0,
+            credit: 0,
+            heard: Instant::now(),
+        })
+    }
+
+    /// Messages that were asked for and have not come.
+    pub fn credit(&self) -> u32 {
+        self.credit
+    }
+
+    /// Asks for `n` more.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn ask(&mut self, n: u32) -> Result<(), BusError> {
+        if n == 0 {
+            return Ok(());
+        }
+        if self.credit == 0 {
+            self.heard = Instant::now();
+        }
+        self.asked += 1;
+        let reply = format!("{}.{}", self.inbox, self.asked);
+        let request = format!(
+            r#"{{"batch":{n},"expires":{},"idle_heartbeat":{}}}"#,
+            EXPIRES.as_nanos(),
+            HEARTBEAT.as_nanos()
+        );
+        self.bus
+            .client
+            .publish_with_reply(self.next_subject.clone(), reply, Bytes::from(request))
+            .await
+            .map_err(|e| BusError::js(format!("pull from {}", self.consumer), e))?;
+        self.credit += n;
+        Ok(())
+    }
+
+    /// Waits for the next message or for credit that is back. Without credit it waits for ever. Safe to drop.
+    pub async fn next(&mut self) -> Pulled {
+        loop {
+            let silent = self.heard + SILENCE;
+            tokio::select! {
+                message = self.subscriber.next() => match message {
+                    Some(message) => if let Some(pulled) = self.read(message) { return pulled },
+                    None => return std::future::pending().await,
+                },
+                // The sender lives as long as the client; an error means that it is closed and nothing will come.
+                changed = self.reconnects.changed() => match changed {
+                    Ok(()) if self.credit > 0 => return self.all_back(),
+                    Ok(()) => {}
+                    Err(_) => return std::future::pending().await,
+                },
+                () = tokio::time::sleep_until(silent), if self.credit > 0 => {
+                    tracing::warn!(stream = %self.stream, consumer = %self.consumer, credit = self.credit,
+                        "the server was silent about our pull; asking again");
+                    return self.all_back();
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, message: async_nats::Message) -> Option<Pulled> {
+        self.heard = Instant::now();
+        match message.status {
+            None => {
+                self.credit = self.credit.saturating_sub(1);
+                Delivery::new(message, &self.bus.js, &self.bus.client).map(Pulled::Message)
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => None,
+            Some(_) => {
+                let text = message.description.as_deref().unwrap_or_default();
+                if text.contains("Consumer Deleted") || message.status == Some(StatusCode::NO_RESPONDERS) {
+                    self.credit = 0;
+                    return Some(Pulled::ConsumerGone);
+                }
+                let back = header(&message, "Nats-Pending-Messages").and_then(|n| n.parse::<u32>().ok());
+                let back = back.unwrap_or(self.credit).min(self.credit);
+                self.credit -= back;
+                (back > 0).then_some(Pulled::CreditBack(back))
+            }
+        }
+    }
+
+    fn all_back(&mut self) -> Pulled {
+        self.heard = Instant::now();
+        Pulled::CreditBack(std::mem::take(&mut self.credit))
+    }
+}
