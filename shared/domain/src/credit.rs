@@ -4,7 +4,8 @@
 //! said that more are pending. The allocator gives
 //! - every idle lane a small standing credit ([`standing`]), so that a task that arrives is taken at once;
 //! - all other slots to the backlogged lanes, 8:4:2:1 over time by smooth weighted round robin (as in nginx's
-//!   upstream balancer), so that low priority is slow and never starved.
+//!   upstream balancer), so that low priority is slow and never starved. No lane gets more than it has pending: a
+//!   credit nobody answers would hold a slot that another lane needs.
 //!
 //! A standing credit cannot be taken back from an idle lane. If it held a slot, a worker with few slots could give
 //! a busy lane next to none: with four slots and work in one lane, three slots would wait for nothing. So standing
@@ -12,7 +13,7 @@
 //! the worker holds them, and takes them into the next free slots.
 //!
 //! The caller keeps [`LaneState`] true: a pull request that expires unanswered gives its credits back and ends the
-//! backlog of its lane, so keep the expiry of pull requests short (seconds).
+//! backlog of its lane (other workers were faster), so keep the expiry of pull requests short (seconds).
 
 use crate::priority::WEIGHTS;
 
@@ -21,8 +22,21 @@ use crate::priority::WEIGHTS;
 pub struct LaneState {
     /// Messages asked for that have not come yet.
     pub outstanding: u32,
-    /// Whether the last message said that more are pending.
-    pub backlogged: bool,
+    /// How many more the last message said are pending; 0 after a request that expired unanswered.
+    pub pending: u64,
+}
+
+impl LaneState {
+    /// Whether more messages are known to wait.
+    #[must_use]
+    pub fn is_backlogged(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// How many more credits would be answered now, as far as is known.
+    fn useful(&self) -> u64 {
+        self.pending.saturating_sub(u64::from(self.outstanding))
+    }
 }
 
 /// The worker's slots.
@@ -60,7 +74,8 @@ impl Allocator {
         Self::default()
     }
 
-    /// New credits per lane, to be asked for now; zeros most of the time.
+    /// New credits per lane, to be asked for now; zeros most of the time. Call it whenever a slot, a credit or a
+    /// backlog changed.
     ///
     /// Holds, if it held before: busy + outstanding + granted <= total + [`max_overshoot`]. Nothing is granted while
     /// no slot is free. No uncommitted slot stays free while a backlogged lane has no credit.
@@ -71,29 +86,31 @@ impl Allocator {
         if free == 0 {
             return granted;
         }
-        let standing = standing(slots.total);
         let mut room = room(slots, lanes);
-        let budget = budget(free, standing, lanes).min(room);
+        let budget = budget(free, standing(slots.total), lanes).min(room);
         if budget > 0 && worth_asking(budget, lanes) {
-            self.share(budget, lanes, &mut granted);
-            room -= budget;
+            room -= self.share(budget, lanes, &mut granted);
         }
-        for (lane, given) in lanes.iter().zip(&mut granted).filter(|(lane, _)| !lane.backlogged) {
-            let target = standing.min(free);
-            if lane.outstanding * 2 <= target {
-                *given = target.saturating_sub(lane.outstanding).min(room);
+        let target = standing(slots.total).min(free);
+        for (lane, given) in lanes.iter().zip(&mut granted).filter(|(lane, _)| !lane.is_backlogged()) {
+            if lane.outstanding <= target / 2 {
+                *given = (target - lane.outstanding).min(room);
                 room -= *given;
             }
         }
         granted
     }
 
-    /// Deals out the budget one by one, each to the backlogged lane that is owed most.
-    fn share(&mut self, budget: u32, lanes: &[LaneState; 4], granted: &mut [u32; 4]) {
-        for _ in 0..budget {
+    /// Deals out the budget one by one, each to the lane that is owed most among those that can use more. Returns
+    /// how many were dealt out.
+    fn share(&mut self, budget: u32, lanes: &[LaneState; 4], granted: &mut [u32; 4]) -> u32 {
+        for dealt in 0..budget {
             let mut next = None;
             let mut round = 0;
-            for (i, _) in lanes.iter().enumerate().filter(|(_, lane)| lane.backlogged) {
+            for (i, lane) in lanes.iter().enumerate() {
+                if lane.useful() <= u64::from(granted[i]) {
+                    continue;
+                }
                 let weight = i64::from(WEIGHTS[i]);
                 self.owed[i] += weight;
                 round += weight;
@@ -101,16 +118,17 @@ impl Allocator {
                     next = Some(i);
                 }
             }
-            let Some(i) = next else { return };
+            let Some(i) = next else { return dealt };
             self.owed[i] -= round;
             granted[i] += 1;
         }
+        budget
     }
 
     /// A lane that stops being backlogged neither keeps a claim nor a debt; the rest is owed by the others.
     fn forget_idle(&mut self, lanes: &[LaneState; 4]) {
         for (owed, lane) in self.owed.iter_mut().zip(lanes) {
-            if !lane.backlogged {
+            if !lane.is_backlogged() {
                 *owed = 0;
             }
         }
@@ -123,18 +141,20 @@ fn room(slots: Slots, lanes: &[LaneState; 4]) -> u32 {
     slots.total.saturating_add(max_overshoot(slots.total)).saturating_sub(out)
 }
 
-/// Free slots that no credit is out for; an idle lane's standing credit holds none.
+/// How many credits to deal out to backlogged lanes: the free slots that no credit is out for, as far as the lanes
+/// can use them. An idle lane's standing credit holds no slot.
 fn budget(free: u32, standing: u32, lanes: &[LaneState; 4]) -> u32 {
     let committed = lanes.iter().fold(0u32, |sum, lane| {
-        let spared = if lane.backlogged { 0 } else { standing };
+        let spared = if lane.is_backlogged() { 0 } else { standing };
         sum.saturating_add(lane.outstanding.saturating_sub(spared))
     });
-    if lanes.iter().any(|lane| lane.backlogged) { free.saturating_sub(committed) } else { 0 }
+    let useful = lanes.iter().fold(0u64, |sum, lane| sum.saturating_add(lane.useful()));
+    free.saturating_sub(committed).min(u32::try_from(useful).unwrap_or(u32::MAX))
 }
 
 /// Batches requests: ask if a backlogged lane has no credit, or if what can be asked for is at least what is out.
 fn worth_asking(budget: u32, lanes: &[LaneState; 4]) -> bool {
-    let backlogged = || lanes.iter().filter(|lane| lane.backlogged);
+    let backlogged = || lanes.iter().filter(|lane| lane.is_backlogged());
     let out = backlogged().fold(0u32, |sum, lane| sum.saturating_add(lane.outstanding));
     backlogged().any(|lane| lane.outstanding == 0) || budget >= out
 }
