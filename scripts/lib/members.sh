@@ -13,13 +13,13 @@ jaeger_otlp_port=${STACK_JAEGER_OTLP_PORT:-4317}
 jaeger_web_port=${STACK_JAEGER_WEB_PORT:-16686}
 jaeger_admin_port=${STACK_JAEGER_ADMIN_PORT:-14269}
 
-services="router generic document"
+services=(router generic document)
 
 # Everybody, in the order of starting; stopping goes the other way round, so that nobody loses its server.
 members() {
     echo nats
     if [ "$with_jaeger" = yes ]; then echo jaeger; fi
-    printf '%s\n' $services
+    printf '%s\n' "${services[@]}"
 }
 
 with_jaeger=no

@@ -66,10 +66,10 @@ stop_member() { # NAME SECONDS
 # Services first and all at once, for each may take its time to finish what it has; the server last.
 stop_all() {
     local name pid
-    for name in $services; do
+    for name in "${services[@]}"; do
         if pid=$(pid_of "$name"); then kill -TERM "$pid" 2>/dev/null || true; fi
     done
-    for name in $services jaeger; do stop_member "$name" "$drain_seconds"; done
+    for name in "${services[@]}" jaeger; do stop_member "$name" "$drain_seconds"; done
     stop_member nats 10
 }
 
