@@ -68,6 +68,9 @@ start_all() {
     started_in=$(seconds $(($(now_ms) - begun)))
 }
 
+# The tasklane command as one would type it here.
+command_of_ours() { command -v tasklane 2>/dev/null || echo "$binaries/tasklane"; }
+
 # Watches until everybody is asked to stop. Nobody is restarted in silence: who dies is shown with its last
 # words. The others go on, for its tasks wait in their lanes; without NATS nothing can, so then all stop.
 watch() {
@@ -127,7 +130,7 @@ up() {
     say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port"
     say_note "logs: $logs   metrics: http://127.0.0.1:$router_port/metrics   monitoring: http://127.0.0.1:$nats_http_port"
     if [ "$with_jaeger" = yes ]; then say_note "traces: http://127.0.0.1:$jaeger_web_port"; fi
-    say_note "try: tasklane run echo '{\"hello\":\"world\"}'   or: make demo   (Ctrl-C stops everything)"
+    say_note "try: $(command_of_ours) run echo '{\"hello\":\"world\"}'   or: make demo   (Ctrl-C stops everything)"
     watch
 }
 

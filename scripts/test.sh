@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export TASKLANE_STRICT=${TASKLANE_STRICT:-0}
 # Tests find the tools by these, whatever is on the PATH.
-if path=$(scripts/setup.sh --print-path nats-server 2>/dev/null); then export TASKLANE_NATS_SERVER=$path; fi
+if path=$(scripts/setup.sh --print-path nats-server 2>/dev/null); then export TASKLANE_TEST_NATS_SERVER=$path; fi
 if path=$(scripts/setup.sh --print-path pdfium 2>/dev/null); then export PDFIUM_LIBRARY=$path; fi
 
 really_absent() {

@@ -1,0 +1,98 @@
+# The demonstration: every document of examples/ and a few small tasks, through a real stack.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # repo, run, binaries are set by stack.sh
+
+demo() {
+    local nats_url begun file
+    begun=$(now_ms)
+    [ -x "$binaries/tasklane" ] || die "$binaries/tasklane is not there: 'make build' makes it"
+    if pid_of stack >/dev/null && [ -f "$run/stack.env" ]; then
+        nats_url=$(sed -n 's/^nats_url=//p' "$run/stack.env")
+        say "Using the stack that runs already ($nats_url)"
+    else
+        start_demo_stack
+        nats_url=nats://127.0.0.1:$STACK_NATS_PORT
+    fi
+
+    say_head "Small tasks"
+    show_task "echo: what goes in comes out" echo "$repo/examples/payloads/echo.json"
+    show_task "compute: an expression" compute "$repo/examples/payloads/compute.json"
+
+    say_head "Documents: the papers of a lighthouse society, in ten formats"
+    for file in "$repo"/examples/documents/*; do
+        show_task "$(basename "$file")" document_analysis "$file"
+    done
+
+    say_ok "$demo_done of $demo_tried tasks done in $(seconds $(($(now_ms) - begun)))"
+    where_to_look
+    [ "$demo_done" = "$demo_tried" ]
+}
+
+demo_tried=0 demo_done=0
+
+# Runs one task and shows the first lines of its result.
+show_task() { # TITLE TYPE FILE
+    local output begun
+    demo_tried=$((demo_tried + 1))
+    begun=$(now_ms)
+    if output=$("$binaries/tasklane" run "$2" "$3" --nats "$nats_url" 2>&1); then
+        demo_done=$((demo_done + 1))
+        say "  $say_bold$1$say_off $say_dim($(seconds $(($(now_ms) - begun))))$say_off"
+    else
+        say_error "$1"
+    fi
+    head -n 8 <<<"$output" | cut -c 1-110 | sed 's/^/      /' >&2
+}
+
+# A stack of its own: temporary data, free ports, gone afterwards whatever happens.
+start_demo_stack() {
+    STACK_DIR=$(mktemp -d)
+    export STACK_DIR STACK_JAEGER=no
+    local port
+    for port in NATS NATS_HTTP ROUTER GENERIC DOCUMENT; do export "STACK_${port}_PORT=$(free_port)"; done
+    say "Starting a stack for the demonstration (data in $STACK_DIR, removed afterwards)"
+    # In a process group of its own, so that Ctrl-C ends the demonstration first and then, in order, its stack.
+    set -m
+    "$repo/scripts/stack.sh" up >"$STACK_DIR/up.log" 2>&1 &
+    set +m
+    demo_stack=$!
+    trap stop_demo_stack EXIT
+    trap 'exit 130' INT TERM
+    until [ -f "$STACK_DIR/.tasklane/run/stack.env" ]; do
+        if ! kill -0 "$demo_stack" 2>/dev/null; then
+            cat "$STACK_DIR/up.log" >&2
+            die "the stack did not start"
+        fi
+        sleep 0.05
+    done
+    say_note "$(head -n 1 "$STACK_DIR/up.log")"
+}
+
+stop_demo_stack() {
+    local code=$?
+    kill -TERM "$demo_stack" 2>/dev/null || true
+    wait "$demo_stack" 2>/dev/null || true
+    rm -rf "$STACK_DIR"
+    exit "$code"
+}
+
+where_to_look() {
+    local nats=nats
+    have nats || nats=$("$repo/scripts/setup.sh" --print-path nats-cli 2>/dev/null) || nats=''
+    say_head "Where to go from here"
+    say "  make up                                      keep a stack running"
+    say "  $(command_of_ours) --help"
+    if [ -n "$nats" ]; then
+        say "  $nats req api.run.echo '{\"hello\":\"world\"}' --timeout 10s"
+        say "  $nats stream report                          what is stored: TASKS, WORK, RESULTS, DEAD"
+        say "  $nats kv get workers --raw  /  $nats stream view RESULTS"
+    else
+        say "  scripts/setup.sh nats-cli                    the nats command, to publish and look by hand"
+    fi
+    if "$repo/scripts/setup.sh" --print-path jaeger >/dev/null 2>&1; then
+        say "  make up shows every task as a trace at http://127.0.0.1:16686"
+    else
+        say "  scripts/setup.sh jaeger                      then 'make up' shows every task as a trace"
+    fi
+    say "  examples/README.md                           the documents and tasks, explained"
+}

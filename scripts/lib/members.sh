@@ -85,7 +85,7 @@ run_member() {
             cd "$repo"
             export TASKLANE_NATS_URL="nats://127.0.0.1:$nats_port"
             TASKLANE_HTTP_LISTEN="127.0.0.1:$(health_port "$name")"
-            export TASKLANE_HTTP_LISTEN
+            export TASKLANE_HTTP_LISTEN TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             if [ "$name" = document ] && [ -z "${PDFIUM_LIBRARY:-}" ] &&
                 PDFIUM_LIBRARY=$("$repo/scripts/setup.sh" --print-path pdfium 2>/dev/null); then

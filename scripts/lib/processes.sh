@@ -75,14 +75,15 @@ stop_all() {
 
 # Members left over from a stack that was itself killed would hold ports and take tasks: they are stopped.
 clear_leftovers() {
-    local file name pid
+    local file name pid found=no
     for file in "$run"/*.pid; do
         [ -e "$file" ] || continue
         name=$(basename "$file" .pid)
-        if pid=$(pid_of "$name"); then
+        if [ "$name" != stack ] && pid=$(pid_of "$name"); then
             say "$name (pid $pid) was left over from a stack that ended by force: stopping it"
-            stop_member "$name" "$drain_seconds"
+            found=yes
         fi
-        rm -f "$file"
     done
+    if [ "$found" = yes ]; then stop_all; fi
+    rm -f "$run"/*.pid "$run/stack.env"
 }
