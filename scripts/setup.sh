@@ -23,6 +23,8 @@ cache=${TASKLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tasklane}
 
 known="nats-server nats-cli pdfium jaeger cargo-deny"
 needed="nats-server pdfium"
+# Without this one nothing runs; without the others something is missing that is said.
+essential=nats-server
 
 usage() { sed -n '2,/^set /p' "$0" | sed -e '/^set /d' -e 's/^# \{0,1\}//' >&2; }
 
@@ -30,7 +32,7 @@ usage() { sed -n '2,/^set /p' "$0" | sed -e '/^set /d' -e 's/^# \{0,1\}//' >&2; 
 purpose() {
     case "$1" in
         nats-server) echo "stores and carries every task; nothing runs without it" ;;
-        pdfium) echo "reads PDF files; without it the document service refuses PDF alone" ;;
+        pdfium) echo "reads PDF files; PDFIUM_LIBRARY=<path> names one; without it PDF alone is refused" ;;
         nats-cli) echo "optional: publish and look at tasks by hand; the tasklane command does it too" ;;
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
@@ -78,7 +80,7 @@ make_scratch() {
 }
 stop_children() {
     local job
-    for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done
+    for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done
 }
 
 scratch='' fetched=no missing_needed=no summary=()
@@ -111,7 +113,7 @@ done
 check_rust || missing_needed=yes
 for tool in "${tools[@]}"; do
     if ! set_up "$tool"; then
-        case " $needed " in *" $tool "*) missing_needed=yes ;; esac
+        if [ "$tool" = "$essential" ]; then missing_needed=yes; fi
     fi
 done
 
@@ -122,5 +124,5 @@ fi
 say_head "Summary"
 for line in "${summary[@]}"; do say "  $line"; done
 if [ "$missing_needed" = yes ]; then
-    die "something needed is missing, see above"
+    die "something is missing without which nothing runs, see above"
 fi

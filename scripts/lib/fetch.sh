@@ -6,11 +6,12 @@ sha256_of() {
     if have sha256sum; then sha256sum "$1" | cut -d' ' -f1; else shasum -a 256 "$1" | cut -d' ' -f1; fi
 }
 
-# within SECONDS COMMAND...: with a time limit where the machine has the means to set one.
+# within SECONDS COMMAND...: with a time limit where the machine has the means to set one. In the foreground
+# means in our process group, so that an interrupted set-up ends it too.
 within() {
     local limit=$1
     shift
-    if have timeout; then timeout "$limit" "$@"; else "$@"; fi
+    if have timeout; then timeout --foreground "$limit" "$@"; else "$@"; fi
 }
 
 # A connection is given five seconds, so that a machine without a way out falls through to the next way fast.
@@ -109,24 +110,25 @@ pip_command() {
 
 # A program out of a Go module. `go install` refuses a module whose go.mod has a replace line, and asks for
 # the module's newest version, which not every proxy lists; building inside the downloaded module needs neither.
-from_go() { # MODULE VERSION PACKAGE TARGET
-    local dir
+from_go() { # MODULE VERSION PACKAGE TARGET, where PACKAGE is seen from the module: . or ./cmd/name
+    local dir package=$1 built=$scratch/go/built
     if ! have go; then
         echo "go is not installed"
         return 1
     fi
-    mkdir -p "$scratch/go"
-    if GOBIN=$scratch/go go install -trimpath -ldflags '-s -w' "$1/${3#./}@v$2" 2>"$scratch/go.log"; then
-        take_from "$scratch/go" "${3##*/}" "$4"
+    if [ "$3" != . ]; then package=$1/${3#./}; fi
+    mkdir -p "$scratch/go/bin"
+    if GOBIN=$scratch/go/bin within 1800 go install -trimpath -ldflags '-s -w' "$package@v$2" 2>"$scratch/go/log"; then
+        take_from "$scratch/go/bin" '*' "$4"
         return
     fi
     dir=$(go mod download -json "$1@v$2" 2>&1 | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p')
     if [ -z "$dir" ]; then
-        grep -v '^go: downloading' "$scratch/go.log" | head -n 2 | tr '\n\t' '  '
+        grep -v '^go: downloading' "$scratch/go/log" | head -n 2 | tr '\n\t' '  '
         return 1
     fi
-    within 1800 go build -C "$dir" -trimpath -ldflags '-s -w' -o "$scratch/go/${3##*/}" "$3" 2>&1 || return 1
-    take_from "$scratch/go" "${3##*/}" "$4"
+    within 1800 go build -C "$dir" -trimpath -ldflags '-s -w' -o "$built" "$3" 2>&1 || return 1
+    install_file "$built" "$4"
 }
 
 take_from() { # FOLDER NAME TARGET

@@ -32,9 +32,9 @@ http_ok() { # PORT PATH
     (
         exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
         printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' "$2" >&3
-        IFS=' ' read -r -t 2 _ status _ <&3
+        IFS=' ' read -r -t2 _ status _ <&3
         # Read to the end, so that the other side does not see its answer refused.
-        read -r -d '' -t 2 _ <&3 || true
+        read -r -d '' -t2 _ <&3 || true
         [ "$status" = 200 ]
     ) 2>/dev/null
 }

@@ -10,7 +10,10 @@ way() {
     start=$(now_ms)
     log=$(mktemp "$scratch/way.XXXXXX")
     say "  by $label ..."
-    "$@" >"$log" 2>&1 &
+    # A process group of its own, so that an interrupted set-up ends whatever the way has started.
+    set -m
+    "$@" </dev/null >"$log" 2>&1 &
+    set +m
     child=$!
     while kill -0 "$child" 2>/dev/null; do
         sleep 0.2
