@@ -4,7 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// [`crate::init_logs`] was given a level that is none.
-    #[error("log level {given:?} cannot be read: {reason}; give error, warn, info, debug or trace, or directives as in RUST_LOG")]
+    #[error(
+        "log level {given:?} cannot be read: {reason}; give error, warn, info, debug or trace, or directives as in RUST_LOG"
+    )]
     LogLevel {
         /// What was given.
         given: String,
@@ -18,7 +20,9 @@ pub enum TelemetryError {
         what: &'static str,
     },
     /// The thread that exports spans could not be started.
-    #[error("the thread that exports traces could not be started: {0}; check the limits on threads and files")]
+    #[error(
+        "the thread that exports traces could not be started: {0}; check the limits on threads and files"
+    )]
     Exporter(#[source] std::io::Error),
 }
 

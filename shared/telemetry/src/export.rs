@@ -132,7 +132,9 @@ impl SpanExporter for Exporter {
         self.counts.waiting.fetch_sub(spans, Relaxed);
         let (inner, timeout) = (Arc::clone(&self.inner), self.timeout);
         let export = self.handle.spawn(async move {
-            tokio::time::timeout(timeout, inner.export(batch)).await.unwrap_or(Err(OTelSdkError::Timeout(timeout)))
+            tokio::time::timeout(timeout, inner.export(batch))
+                .await
+                .unwrap_or(Err(OTelSdkError::Timeout(timeout)))
         });
         // The task fails when the runtime goes away under it: the shutdown's time was up.
         let result = export.await.unwrap_or(Err(OTelSdkError::AlreadyShutdown));

@@ -63,7 +63,8 @@ pub fn init_logs(service: &str, settings: &LogSettings) -> Result<(), TelemetryE
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let layer = if human { human_layer(terminal, std::io::stderr) } else { json_layer(service, std::io::stderr) };
+    let layer =
+        if human { human_layer(terminal, std::io::stderr) } else { json_layer(service, std::io::stderr) };
     let subscriber = Registry::default().with(layer.with_filter(filter));
     subscriber.try_init().map_err(|_| TelemetryError::AlreadySet { what: "logs" })
 }
@@ -88,10 +89,9 @@ fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     const QUIET: [&str; 6] = ["async_nats", "h2", "hyper", "hyper_util", "tonic", "tower"];
     let quiet = QUIET.iter().filter(|name| !directives.contains(*name)).map(|name| format!("{name}=warn,"));
     let all = quiet.collect::<String>() + directives;
-    EnvFilter::builder().parse(all).map_err(|error| TelemetryError::LogLevel {
-        given: directives.to_owned(),
-        reason: error.to_string(),
-    })
+    EnvFilter::builder()
+        .parse(all)
+        .map_err(|error| TelemetryError::LogLevel { given: directives.to_owned(), reason: error.to_string() })
 }
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;

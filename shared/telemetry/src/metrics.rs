@@ -18,8 +18,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use instrument::{Counter, DURATION_BUCKETS, Gauge, Histogram};
-pub use labels::{Family, Instrument, MAX_SERIES, MAX_VALUES, OTHER};
 use labels::{Exported, Make};
+pub use labels::{Family, Instrument, MAX_SERIES, MAX_VALUES, OTHER};
 
 /// `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-    Tracer as _,
+    Span as _, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId,
+    TraceState, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span as SdkSpan;
@@ -31,11 +31,7 @@ enum Inner {
 
 impl Span {
     /// Starts a span now, under `parent` or as the root of a new trace.
-    pub fn start(
-        name: impl Into<Cow<'static, str>>,
-        kind: SpanKind,
-        parent: Option<&TraceContext>,
-    ) -> Self {
+    pub fn start(name: impl Into<Cow<'static, str>>, kind: SpanKind, parent: Option<&TraceContext>) -> Self {
         Self::begin(name, kind, parent, None)
     }
 
@@ -144,7 +140,10 @@ impl Span {
 
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Span").field("recording", &self.is_recording()).field("context", &self.context()).finish()
+        f.debug_struct("Span")
+            .field("recording", &self.is_recording())
+            .field("context", &self.context())
+            .finish()
     }
 }
 

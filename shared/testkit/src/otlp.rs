@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1 as otlp;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -108,26 +111,27 @@ impl std::error::Error for NotReceived {}
 pub struct OtlpReceiver {
     address: SocketAddr,
     spans: watch::Receiver<Vec<ReceivedSpan>>,
-    server: JoinHandle<()>,
+    /// Its end tells the server to stop.
+    _stop: oneshot::Sender<()>,
 }
 
 impl OtlpReceiver {
     /// Starts a receiver on a free port of the loopback address.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port or thread can be had.
     pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (sender, spans) = watch::channel(Vec::new());
-        let service = TraceServiceServer::new(Collector(sender));
-        let server = tokio::spawn(async move {
-            let served = Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener));
-            if let Err(error) = served.await {
+        let (stop, stopped) = oneshot::channel();
+        let listener = listener.into_std()?;
+        std::thread::Builder::new().name("otlp-receiver".to_owned()).spawn(move || {
+            if let Err(error) = serve(listener, sender, stopped) {
                 eprintln!("the OTLP receiver stopped: {error}");
             }
-        });
-        Ok(Self { address, spans, server })
+        })?;
+        Ok(Self { address, spans, _stop: stop })
     }
 
     /// What to give `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -163,9 +167,19 @@ impl OtlpReceiver {
     }
 }
 
-impl Drop for OtlpReceiver {
-    fn drop(&mut self) {
-        self.server.abort();
+/// Runs on a thread of its own, so that a test may block its runtime, as an exporter's shutdown does.
+#[tokio::main(flavor = "current_thread")]
+async fn serve(
+    listener: std::net::TcpListener,
+    spans: watch::Sender<Vec<ReceivedSpan>>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let incoming = TcpIncoming::from(TcpListener::from_std(listener)?);
+    let service = TraceServiceServer::new(Collector(spans));
+    tokio::select! {
+        served = Server::builder().add_service(service).serve_with_incoming(incoming) => Ok(served?),
+        // The sender is dropped, never used.
+        _ = stopped => Ok(()),
     }
 }
 
@@ -181,9 +195,8 @@ pub fn children_of<'s>(spans: &'s [ReceivedSpan], parent: &ReceivedSpan) -> Vec<
 /// with the parent's id.
 pub fn tree(spans: &[ReceivedSpan]) -> String {
     let mut out = String::new();
-    let has_parent = |s: &ReceivedSpan| {
-        spans.iter().any(|p| p.trace_id == s.trace_id && p.span_id == s.parent_span_id)
-    };
+    let has_parent =
+        |s: &ReceivedSpan| spans.iter().any(|p| p.trace_id == s.trace_id && p.span_id == s.parent_span_id);
     let mut tops: Vec<_> = spans.iter().filter(|s| !has_parent(s)).collect();
     tops.sort_by(|a, b| (&a.trace_id, a.start).cmp(&(&b.trace_id, b.start)));
     for top in tops {

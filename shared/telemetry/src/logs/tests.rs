@@ -22,8 +22,7 @@ impl Write for Sink {
 /// What `log` writes under these directives.
 fn written(layer: impl FnOnce(Sink) -> BoxedLayer, directives: &str, log: impl FnOnce()) -> String {
     let sink = Sink::default();
-    let subscriber =
-        Registry::default().with(layer(sink.clone()).with_filter(filter(directives).unwrap()));
+    let subscriber = Registry::default().with(layer(sink.clone()).with_filter(filter(directives).unwrap()));
     tracing::subscriber::with_default(subscriber, log);
     let bytes = sink.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -36,8 +35,7 @@ fn json(log: impl FnOnce()) -> Vec<Value> {
 
 #[test]
 fn a_line_within_a_task_has_its_ids_at_the_top() {
-    let trace =
-        TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None).unwrap();
+    let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None).unwrap();
     let lines = json(|| {
         let task = task_log_span("0197", "echo", Some(&trace));
         let _entered = task.enter();

@@ -101,7 +101,8 @@ impl<I, const N: usize> Known<I, N> {
 
 impl<I: Instrument, const N: usize> Family<I, N> {
     pub(super) fn new(names: [&'static str; N], make: Make<I::Inner>) -> Self {
-        let known = Known { values: std::array::from_fn(|_| HashSet::new()), series: HashMap::new(), count: 0 };
+        let known =
+            Known { values: std::array::from_fn(|_| HashSet::new()), series: HashMap::new(), count: 0 };
         Self(Arc::new(Inner {
             names,
             exported: PromFamily::new_with_constructor(make),

@@ -15,7 +15,12 @@ impl Collector for Process {
         if let Some(bytes) = resident_bytes() {
             let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
             let name = "process_resident_memory_bytes";
-            gauge.encode(encoder.encode_descriptor(name, "Resident memory in bytes", None, gauge_type())?)?;
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                "Resident memory in bytes",
+                None,
+                gauge_type(),
+            )?)?;
         }
         let seconds = ConstCounter::new(cpu_seconds());
         seconds.encode(encoder.encode_descriptor(

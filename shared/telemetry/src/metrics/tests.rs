@@ -122,7 +122,7 @@ fn a_service_adds_its_own_and_may_ask_again() {
     let text = metrics.encode();
     for line in [
         "tasklane_pages_total{format=\"pdf\"} 4",
-        "tasklane_models 2",
+        "tasklane_models{} 2",
         "tasklane_page_bytes_bucket{le=\"100.0\"} 1",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nis not in\n{text}");
