@@ -25,7 +25,8 @@ pub struct LaneLoad {
     pub running: u64,
     /// How many tasks it runs at once.
     pub slots: u32,
-    /// Mean duration of what it runs, in milliseconds.
+    /// Mean duration of what it runs, in milliseconds. 0, or what is not a duration, means unknown: then nothing
+    /// is known to be late here, and as a taker it counts as being as fast as the giver.
     pub mean_ms: f64,
     /// The max time of what is queued, in milliseconds: the shortest or a typical one. 0 means that nothing is late.
     pub max_time_ms: u64,
@@ -102,8 +103,8 @@ impl fmt::Display for Reason {
 /// allowed; the order of the pools makes no difference.
 #[must_use]
 pub fn plan(pools: &[LaneLoad], settings: &Settings) -> Vec<Move> {
-    let mut idle: BTreeMap<&str, (u64, f64)> =
-        pools.iter().map(|p| (p.pool.as_str(), (p.idle_slots(), p.mean_ms()))).collect();
+    let mut idle: BTreeMap<&str, (u64, Option<f64>)> =
+        pools.iter().map(|p| (p.pool.as_str(), (p.idle_slots(), p.known_mean_ms()))).collect();
     let mut left = settings.max_moves;
     let mut moves = Vec::new();
     for pool in gone_first(pools, settings) {
@@ -130,7 +131,7 @@ pub fn plan(pools: &[LaneLoad], settings: &Settings) -> Vec<Move> {
 fn take(
     pool: &LaneLoad,
     wanted: u64,
-    idle: &mut BTreeMap<&str, (u64, f64)>,
+    idle: &mut BTreeMap<&str, (u64, Option<f64>)>,
     settings: &Settings,
 ) -> (u64, Vec<String>) {
     let done_here_ms = pool.wait_ms() + pool.mean_ms();
@@ -138,7 +139,7 @@ fn take(
     let (mut count, mut takers) = (0, Vec::new());
     for name in pool.alternatives.iter().filter(|name| **name != pool.pool) {
         let Some((slots, mean_ms)) = idle.get_mut(name.as_str()) else { continue };
-        let gains = !pool.is_up() || done_here_ms > *mean_ms * min_gain;
+        let gains = !pool.is_up() || done_here_ms > mean_ms.unwrap_or(pool.mean_ms()) * min_gain;
         let taken = if gains { (*slots).min(wanted - count) } else { 0 };
         if taken > 0 {
             *slots -= taken;
@@ -166,9 +167,12 @@ impl LaneLoad {
         if self.is_up() { u64::from(self.slots).saturating_sub(taken) } else { 0 }
     }
 
-    /// The mean, if it can be reckoned with, else 0: nothing is known to be late.
+    fn known_mean_ms(&self) -> Option<f64> {
+        Some(self.mean_ms).filter(|ms| *ms > 0.0 && *ms <= 1e15)
+    }
+
     fn mean_ms(&self) -> f64 {
-        if (0.0..=1e15).contains(&self.mean_ms) { self.mean_ms } else { 0.0 }
+        self.known_mean_ms().unwrap_or(0.0)
     }
 
     /// How long the last queued task waits, in milliseconds.
