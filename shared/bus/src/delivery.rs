@@ -71,14 +71,6 @@ impl Delivery {
         self.say("+ACK".into()).await
     }
 
-    /// Still at it: the ack wait starts anew.
-    ///
-    /// # Errors
-    /// Where the client is closed.
-    pub async fn progress(&self) -> Result<(), BusError> {
-        self.say("+WPI".into()).await
-    }
-
     /// Puts it back, to be delivered again after `delay_ms`. It counts as a delivery.
     ///
     /// # Errors
@@ -87,8 +79,31 @@ impl Delivery {
         self.say(format!("-NAK {{\"delay\":{}}}", delay_ms.max(1) * 1_000_000).into()).await
     }
 
+    /// A handle that keeps the delivery alive while it is held elsewhere.
+    pub fn keeper(&self) -> Keeper {
+        Keeper { reply: self.message.reply.clone(), client: self.client.clone() }
+    }
+
     async fn say(&self, what: Bytes) -> Result<(), BusError> {
         let Some(reply) = &self.message.reply else { return Ok(()) };
         self.client.publish(reply.clone(), what).await.map_err(|e| BusError::js("acknowledge", e))
+    }
+}
+
+/// Says for a delivery that somebody is still at it.
+pub struct Keeper {
+    reply: Option<async_nats::Subject>,
+    client: Client,
+}
+
+impl Keeper {
+    /// Still at it: the ack wait starts anew.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn progress(&self) -> Result<(), BusError> {
+        let Some(reply) = &self.reply else { return Ok(()) };
+        let said = self.client.publish(reply.clone(), Bytes::from_static(b"+WPI")).await;
+        said.map_err(|e| BusError::js("keep a delivery alive", e))
     }
 }

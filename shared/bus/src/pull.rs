@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use async_nats::{StatusCode, Subscriber};
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::{Bus, BusError, Delivery, headers::header};
 
-/// How long a request stands at the server.
-const EXPIRES: Duration = Duration::from_secs(30);
+/// How long a request stands at the server. Short, so that credit of a lane that fell idle is soon free for others.
+const EXPIRES: Duration = Duration::from_secs(5);
 /// The server says this often that a standing request is alive.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Silence after which standing requests count as lost.
-const SILENCE: Duration = Duration::from_secs(16);
+const SILENCE: Duration = Duration::from_secs(7);
+
+/// How long a closing puller waits for what is on its way.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// What came.
 pub enum Pulled {
@@ -123,6 +126,37 @@ impl Puller {
                         "the server was silent about our pull; asking again");
                     return self.all_back();
                 }
+            }
+        }
+    }
+
+    /// A message that has come already, if there is one.
+    pub fn ready(&mut self) -> Option<Pulled> {
+        loop {
+            let message = self.subscriber.next().now_or_never()??;
+            if let Some(pulled) = self.read(message) {
+                return Some(pulled);
+            }
+        }
+    }
+
+    /// Stops pulling, and gives what was on its way. After this the server knows that nobody listens.
+    pub async fn close(mut self) -> Vec<Delivery> {
+        // UNSUB goes first; the flush comes back when the server has read it, and what it sent before is here then.
+        if self.subscriber.drain().await.is_err() || self.bus.flush().await.is_err() {
+            tracing::warn!(consumer = %self.consumer, "the connection is gone; what was on its way comes again");
+        }
+        let mut rest = Vec::new();
+        let patience = tokio::time::sleep(CLOSING);
+        tokio::pin!(patience);
+        loop {
+            let message = tokio::select! {
+                message = self.subscriber.next() => message,
+                () = &mut patience => None,
+            };
+            let Some(message) = message else { return rest };
+            if let Some(Pulled::Message(delivery)) = self.read(message) {
+                rest.push(delivery);
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod headers;
 pub mod id;
 pub mod json;
 pub mod refusal;
+pub mod story;
 pub mod streams;
 pub mod subjects;
 pub mod submission;

@@ -170,3 +170,8 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
     let store = |name, max_age| BucketDef { name, max_age, replicas: policy.replicas };
     vec![store(PAYLOADS, policy.results_age * 2), store(DOCUMENTS, Duration::ZERO)]
 }
+
+/// The key in [`CONTROL`] that pauses a pool while it exists.
+pub fn pause_key(pool: &str) -> String {
+    format!("pause.{pool}")
+}

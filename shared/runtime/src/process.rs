@@ -1,0 +1,71 @@
+//! A process of ours: logs, traces, signals, and an exit code that says how it ended.
+
+use serde::{Deserialize, Serialize};
+use tasklane_telemetry::{LogFormat, LogSettings, TraceSettings, TracingGuard, init_logs, init_tracing};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Problem;
+
+/// How the log looks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `auto`, `human` or `json`.
+    pub format: String,
+    /// `error`, `warn`, `info`, `debug`, or directives as in `RUST_LOG`.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: "auto".into(), level: "info".into() }
+    }
+}
+
+impl LogConfig {
+    /// Finds a format that does not exist.
+    pub fn check(&self) -> Vec<Problem> {
+        match self.format.as_str() {
+            "auto" | "human" | "json" => vec![],
+            other => vec![Problem::new("log.format", format!("\"{other}\" is none of auto, human, json"))],
+        }
+    }
+
+    fn settings(&self) -> LogSettings {
+        let format = match self.format.as_str() {
+            "human" => LogFormat::Human,
+            "json" => LogFormat::Json,
+            _ => LogFormat::Auto,
+        };
+        LogSettings { format, level: self.level.clone() }
+    }
+}
+
+/// Starts logs and traces. Keep the guard until the end.
+///
+/// # Errors
+/// A level that cannot be read, or a second start.
+pub fn start(service: &str, log: &LogConfig) -> Result<TracingGuard, tasklane_telemetry::TelemetryError> {
+    init_logs(service, &log.settings())?;
+    init_tracing(service, &TraceSettings::from_env())
+}
+
+/// Fires at SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where the process may not listen to signals.
+pub fn stop_signal() -> std::io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let fired = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => tracing::info!("SIGTERM: draining"),
+            _ = int.recv() => tracing::info!("SIGINT: draining"),
+        }
+        fired.cancel();
+    });
+    Ok(token)
+}

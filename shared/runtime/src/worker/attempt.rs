@@ -1,0 +1,374 @@
+//! One attempt: from a delivery to an outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_bus::Delivery;
+use tasklane_contract::story::outcome;
+use tasklane_contract::{Message as _, Refusal, code, story, submission, time, v1};
+use tasklane_domain::expiry;
+use tasklane_telemetry::{Span, SpanKind, TraceContext, names};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::hold::Hold;
+use super::settle;
+use super::shared::{Served, Shared, Slot};
+use crate::handler::{Ctx, CtxInner, Output, Payload, TaskError, read_object};
+use crate::record::{self, Recipient};
+
+/// A handler that runs longer than this is announced as `started` to whoever listens; shorter ones are over before
+/// anybody could look.
+const WORTH_TELLING: Duration = Duration::from_millis(20);
+
+/// How an attempt ended. The runtime acts on it; the handler never does.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done(Output),
+    Failed(TaskError),
+    Cancelled,
+    Expired,
+    /// Not the task's fault: the worker is going.
+    HandBack,
+    /// Its workers died as often as it may be tried.
+    KilledWorkers,
+}
+
+/// A task in hand.
+pub(crate) struct InHand {
+    pub delivery: Delivery,
+    pub routed: v1::Routed,
+    /// Which attempt this is, from 1.
+    pub n: u32,
+    pub trace: Option<TraceContext>,
+    pub started_at_us: i64,
+}
+
+impl InHand {
+    pub fn task(&self) -> &v1::Task {
+        static NONE: std::sync::LazyLock<v1::Task> = std::sync::LazyLock::new(v1::Task::default);
+        self.routed.task.as_ref().unwrap_or(&NONE)
+    }
+}
+
+/// Starts an attempt in a task of its own.
+pub(crate) fn spawn(shared: &Arc<Shared>, delivery: Delivery, hold: Hold) {
+    let slot = shared.take_slot();
+    tokio::spawn(run(Arc::clone(shared), delivery, hold, slot));
+}
+
+async fn run(shared: Arc<Shared>, delivery: Delivery, hold: Hold, slot: Slot) {
+    let routed = match v1::Routed::decode(delivery.body().clone()) {
+        Ok(routed) if routed.task.is_some() => routed,
+        other => {
+            let why = other.err().map_or_else(|| "it holds no task".to_owned(), |e| e.to_string());
+            settle::unreadable(&shared, &delivery, &Refusal::new(code::UNREADABLE, why)).await;
+            return;
+        }
+    };
+    let mut hand = take_in_hand(&shared, delivery, routed);
+    let outcome = match before(&shared, &hand).await {
+        Before::Run => execute(&shared, &mut hand).await,
+        Before::End(outcome) => outcome,
+        Before::Finished => {
+            settle::ack(&hand.delivery).await;
+            return;
+        }
+    };
+    settle::settle(&shared, hand, outcome).await;
+    drop((hold, slot));
+}
+
+/// Counts the deliveries that came to nothing as attempts of their own.
+fn take_in_hand(shared: &Shared, delivery: Delivery, mut routed: v1::Routed) -> InHand {
+    let lost = delivery.place.delivered.saturating_sub(1);
+    let tried = u32::try_from(routed.attempts.len()).unwrap_or(u32::MAX);
+    // One that was routed long ago and delivered many times shall not grow a story without end.
+    for n in 0..lost.min(100) {
+        routed.attempts.push(v1::Attempt {
+            n: tried + n + 1,
+            worker: String::new(),
+            pool: shared.pool.clone(),
+            outcome: outcome::LOST.to_owned(),
+            ..v1::Attempt::default()
+        });
+    }
+    let trace = record::get_trace(|name| delivery.header(name).map(str::to_owned));
+    InHand { delivery, routed, n: tried.saturating_add(lost) + 1, trace, started_at_us: time::now_us() }
+}
+
+enum Before {
+    Run,
+    End(Outcome),
+    /// Somebody recorded the result already.
+    Finished,
+}
+
+/// What can be said without running the handler.
+async fn before(shared: &Shared, hand: &InHand) -> Before {
+    let task = hand.task();
+    let to = Recipient::of(&hand.routed);
+    if hand.delivery.place.delivered > 1 && record::finished_before(&shared.bus, &task.id, &to).await {
+        return Before::Finished;
+    }
+    if hand.n > hand.routed.max_attempts.max(1) {
+        return Before::End(Outcome::KilledWorkers);
+    }
+    if shared.cancels.is_cancelled(&task.id) {
+        return Before::End(Outcome::Cancelled);
+    }
+    if task.deadline_us != 0 && task.deadline_us <= hand.started_at_us {
+        return Before::End(Outcome::Expired);
+    }
+    Before::Run
+}
+
+/// Runs the handler with its limits and its spans.
+async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
+    let Some(served) = shared.served.get(&hand.task().task_type) else {
+        let message = format!("this worker does not serve {}", hand.task().task_type);
+        return Outcome::Failed(TaskError::retry(code::RETRY, message));
+    };
+    // A task whose worker died runs alone, so that it cannot take others along again.
+    let suspect = hand.delivery.place.delivered > 1;
+    let (_alone, _together) = if suspect {
+        (Some(Arc::clone(&shared.quarantine).write_owned().await), None)
+    } else {
+        (None, Some(Arc::clone(&shared.quarantine).read_owned().await))
+    };
+    hand.started_at_us = time::now_us();
+    let mut span = attempt_span(shared, hand);
+    let parent = hand.trace.take();
+    queue_span(shared, hand, parent.as_ref());
+    hand.trace = span.context();
+    let wait = time::between_ms(hand.routed.routed_at_us, hand.started_at_us);
+    served.metrics.queue_wait(Duration::from_secs_f64(wait / 1000.0));
+
+    let begun = Instant::now();
+    let outcome = supervise(shared, hand, served).await;
+    let took = begun.elapsed();
+    served.metrics.duration(took);
+    if matches!(outcome, Outcome::Done(_)) {
+        shared.measured.note(&served.info.name, took.as_secs_f64() * 1000.0);
+    }
+    close(&mut span, &outcome);
+    hand.routed.attempts.push(written(shared, hand, took, &outcome));
+    outcome
+}
+
+fn attempt_span(shared: &Shared, hand: &InHand) -> Span {
+    let mut span = Span::start(
+        if tasklane_telemetry::tracing_enabled() { format!("process {}", hand.task().task_type) } else { String::new() },
+        SpanKind::Consumer,
+        hand.trace.as_ref(),
+    );
+    if span.is_recording() {
+        let task = hand.task();
+        span.set(names::MESSAGING_SYSTEM, names::NATS);
+        span.set(names::MESSAGING_OPERATION_TYPE, names::PROCESS);
+        span.set(names::MESSAGING_OPERATION_NAME, names::PROCESS);
+        span.set(names::MESSAGING_DESTINATION_NAME, hand.delivery.subject());
+        span.set(names::MESSAGING_MESSAGE_ID, task.id.as_str());
+        span.set(names::TASK_ID, task.id.as_str());
+        span.set(names::TASK_TYPE, task.task_type.as_str());
+        span.set(names::ATTEMPT, hand.n);
+        span.set(names::POOL, shared.pool.as_str());
+        span.set(names::WORKER_ID, &*shared.worker);
+        span.set(names::MESSAGING_MESSAGE_BODY_SIZE, hand.delivery.body().len());
+    }
+    span
+}
+
+/// The time in the lane, told afterwards by the one who knows both ends.
+fn queue_span(shared: &Shared, hand: &InHand, parent: Option<&TraceContext>) {
+    if !tasklane_telemetry::tracing_enabled() {
+        return;
+    }
+    let from = time::from_us(hand.routed.routed_at_us);
+    let name = format!("queue {}", shared.pool);
+    Span::start_at(name, SpanKind::Internal, parent, from).end_at(time::from_us(hand.started_at_us));
+}
+
+fn close(span: &mut Span, outcome: &Outcome) {
+    match outcome {
+        Outcome::Done(_) => span.set(names::TASK_OUTCOME, "succeeded"),
+        Outcome::Failed(e) => span.error(e.code.as_str(), &e.message),
+        Outcome::Cancelled => span.set(names::TASK_OUTCOME, "cancelled"),
+        Outcome::Expired => span.set(names::TASK_OUTCOME, "expired"),
+        Outcome::HandBack => span.set(names::TASK_OUTCOME, "handed_back"),
+        Outcome::KilledWorkers => span.set(names::TASK_OUTCOME, "killed_workers"),
+    }
+}
+
+/// The attempt as the result will tell it. Whether a failure is retried is only decided when it is settled.
+fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> v1::Attempt {
+    let (name, error) = match ended {
+        Outcome::Done(_) => (outcome::SUCCEEDED, None),
+        Outcome::Cancelled => (outcome::CANCELLED, None),
+        Outcome::Failed(e) => (outcome::FAILED, Some(Refusal::new(e.code, e.message.clone()).to_error())),
+        Outcome::Expired | Outcome::KilledWorkers => (outcome::FAILED, None),
+        Outcome::HandBack => ("handed_back", None),
+    };
+    v1::Attempt {
+        n: hand.n,
+        worker: shared.worker.to_string(),
+        pool: shared.pool.clone(),
+        started_at_us: hand.started_at_us,
+        duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
+        outcome: name.to_owned(),
+        error,
+    }
+}
+
+/// Runs the handler in a task of its own: a panic ends that task alone, and a handler that blocks its thread cannot
+/// keep us from seeing that its time is up.
+async fn supervise(shared: &Arc<Shared>, hand: &InHand, served: &Served) -> Outcome {
+    let task = hand.task();
+    let limit = limit(hand);
+    let token = shared.cancels.begin(&task.id);
+    let ctx = context(shared, hand, limit, token.clone());
+    let payload = match payload(shared, task).await {
+        Ok(payload) => payload,
+        Err(e) => {
+            shared.cancels.done(&task.id);
+            return Outcome::Failed(e);
+        }
+    };
+    let (payload, _buffer) = payload;
+    let mut running = tokio::spawn((served.handler)(ctx.clone(), payload));
+    let outcome = tokio::select! {
+        biased;
+        ended = &mut running => joined(ended),
+        ended = watch(&ctx, &token, limit, &shared.hand_back) => {
+            running.abort();
+            ended
+        }
+    };
+    token.cancel();
+    shared.cancels.done(&task.id);
+    outcome
+}
+
+/// What ends an attempt from outside.
+async fn watch(ctx: &Ctx, token: &CancellationToken, limit: Duration, hand_back: &CancellationToken) -> Outcome {
+    let told = async {
+        tokio::time::sleep(WORTH_TELLING).await;
+        let body = serde_json::json!({"worker": ctx.worker(), "attempt": ctx.attempt()});
+        ctx.event("started", &body).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = told => Outcome::HandBack,
+        () = token.cancelled() => Outcome::Cancelled,
+        () = hand_back.cancelled() => Outcome::HandBack,
+        () = tokio::time::sleep(limit) => Outcome::Failed(TaskError::retry(
+            code::TIMED_OUT,
+            format!(
+                "the attempt took longer than its max processing time of {} ms; give the task a larger \
+                 `requirements.max_processing_time_ms`, or less work",
+                limit.as_millis()
+            ),
+        )),
+    }
+}
+
+fn joined(ended: Result<Result<Output, TaskError>, tokio::task::JoinError>) -> Outcome {
+    match ended {
+        Ok(Ok(output)) => Outcome::Done(output),
+        Ok(Err(e)) => Outcome::Failed(e),
+        Err(e) if e.is_panic() => {
+            let panic = e.into_panic();
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|s| (*s).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "without a message".to_owned());
+            Outcome::Failed(TaskError::retry(code::PANICKED, format!("the handler panicked: {text}")))
+        }
+        Err(_) => Outcome::HandBack,
+    }
+}
+
+/// The max processing time, cut at the deadline.
+fn limit(hand: &InHand) -> Duration {
+    let needs = hand.routed.needs.as_ref();
+    let max = needs.map_or(0, |n| n.max_processing_time_ms).max(1);
+    let ms = |us: i64| u64::try_from(us / 1000).unwrap_or(0);
+    let deadline = Some(hand.task().deadline_us).filter(|us| *us != 0).map(ms);
+    Duration::from_millis(expiry::time_limit_ms(ms(hand.started_at_us), max, deadline).max(1))
+}
+
+fn context(shared: &Arc<Shared>, hand: &InHand, limit: Duration, cancelled: CancellationToken) -> Ctx {
+    let task = hand.task();
+    let tenant = if task.tenant.is_empty() { "default" } else { &task.tenant };
+    let memory_mb = hand.routed.needs.as_ref().map_or(0, |n| n.memory_requirement_mb);
+    Ctx {
+        inner: Arc::new(CtxInner {
+            task_id: task.id.clone(),
+            task_type: task.task_type.clone(),
+            tenant: tenant.to_owned(),
+            labels: task.labels.clone(),
+            attempt: hand.n,
+            max_attempts: hand.routed.max_attempts,
+            worker: Arc::clone(&shared.worker),
+            stop_at: Instant::now() + limit,
+            memory_mb,
+            cancelled,
+            trace: hand.trace.clone(),
+            bus: shared.bus.clone(),
+            metrics: shared.metrics.clone(),
+        }),
+    }
+}
+
+/// The payload, from the message or from the object store. What is fetched counts against the worker's buffer as
+/// long as the permit lives.
+async fn payload(
+    shared: &Shared,
+    task: &v1::Task,
+) -> Result<(Payload, Option<tokio::sync::OwnedSemaphorePermit>), TaskError> {
+    let content_type = task.content_type.clone();
+    if task.payload_ref.is_empty() {
+        return Ok((Payload { bytes: task.payload.clone(), content_type }, None));
+    }
+    let Some((bucket, name)) = submission::split_reference(&task.payload_ref) else {
+        return Err(TaskError::failed(
+            code::BAD_REFERENCE,
+            format!("`payload_ref` is \"{}\"; it is written obj://<bucket>/<name>", task.payload_ref),
+        ));
+    };
+    let kib = u32::try_from(shared.max_payload / 1024).unwrap_or(u32::MAX);
+    let permit = Arc::clone(&shared.buffer).acquire_many_owned(kib).await.ok();
+    let bytes = read_object(&shared.bus, bucket, name, shared.max_payload).await?;
+    Ok((Payload { bytes, content_type }, permit))
+}
+
+/// For a handed-back task the attempt does not count: the story keeps only those that ran to an end.
+pub(crate) fn forget_attempt(routed: &mut v1::Routed) {
+    if routed.attempts.last().is_some_and(|a| a.outcome == "handed_back") {
+        routed.attempts.pop();
+    }
+}
+
+/// The story's error for an outcome that carries none of its own.
+pub(crate) fn end_of(outcome: &Outcome, max_attempts: u32) -> Option<story::End> {
+    let error = |code: tasklane_contract::Code, text: String| Refusal::new(code, text).to_error();
+    match outcome {
+        Outcome::Done(output) => Some(story::End::Succeeded(output.bytes.clone(), output.content_type.clone())),
+        Outcome::Cancelled => {
+            Some(story::End::Cancelled(error(code::CANCELLED, "the task was cancelled on request".into())))
+        }
+        Outcome::Expired => {
+            let text = "the deadline passed before the task was done; give it more time, or more workers".into();
+            Some(story::End::Expired(error(code::EXPIRED, text)))
+        }
+        Outcome::KilledWorkers => {
+            let text = format!(
+                "its workers died or fell silent in all of {max_attempts} attempts; look at the workers' logs at \
+                 the times of the attempts, mend the cause, then replay the dead letter"
+            );
+            Some(story::End::Failed(error(code::KILLED_WORKERS, text)))
+        }
+        Outcome::Failed(_) | Outcome::HandBack => None,
+    }
+}
