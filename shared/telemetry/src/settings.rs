@@ -81,9 +81,9 @@ impl TraceSettings {
             sampler,
             sample_ratio,
             service_name: get("OTEL_SERVICE_NAME"),
-            queue_size: number("OTEL_BSP_MAX_QUEUE_SIZE", &get, defaults.queue_size),
-            flush_interval_ms: number("OTEL_BSP_SCHEDULE_DELAY", &get, defaults.flush_interval_ms),
-            export_timeout_ms: number("OTEL_EXPORTER_OTLP_TIMEOUT", &get, defaults.export_timeout_ms),
+            queue_size: number("OTEL_BSP_MAX_QUEUE_SIZE", get, defaults.queue_size),
+            flush_interval_ms: number("OTEL_BSP_SCHEDULE_DELAY", get, defaults.flush_interval_ms),
+            export_timeout_ms: number("OTEL_EXPORTER_OTLP_TIMEOUT", get, defaults.export_timeout_ms),
             shutdown_timeout_ms: defaults.shutdown_timeout_ms,
         }
     }

@@ -74,10 +74,13 @@ struct Inner<I: Instrument, const N: usize> {
     known: RwLock<Known<I, N>>,
 }
 
+/// The label values of one series, and the series.
+type Series<I, const N: usize> = ([Arc<str>; N], I);
+
 struct Known<I, const N: usize> {
     values: [HashSet<Arc<str>>; N],
     /// By hash of the labels: a map keyed by owned strings could not be asked with borrowed ones.
-    series: HashMap<u64, Vec<([Arc<str>; N], I)>>,
+    series: HashMap<u64, Vec<Series<I, N>>>,
     count: usize,
 }
 
