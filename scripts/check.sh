@@ -5,6 +5,8 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/paths.sh
+. scripts/lib/paths.sh
 # shellcheck source=scripts/lib/say.sh
 . scripts/lib/say.sh
 # shellcheck source=scripts/lib/step.sh

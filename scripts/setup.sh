@@ -9,7 +9,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${TASKLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tasklane}
+# shellcheck source=scripts/lib/paths.sh
+. "$here/lib/paths.sh"
 # shellcheck source=scripts/lib/say.sh
 . "$here/lib/say.sh"
 # shellcheck source=scripts/lib/versions.sh

@@ -12,6 +12,8 @@
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/paths.sh
+. "$repo/scripts/lib/paths.sh"
 # shellcheck source=scripts/lib/say.sh
 . "$repo/scripts/lib/say.sh"
 # shellcheck source=scripts/lib/net.sh
@@ -27,7 +29,7 @@ stack_dir=${STACK_DIR:-$repo}
 state=$stack_dir/.tasklane
 run=$state/run
 logs=$state/logs
-binaries=${CARGO_TARGET_DIR:-${TASKLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tasklane}/target}/${STACK_PROFILE:-release}
+binaries=$CARGO_TARGET_DIR/${STACK_PROFILE:-release}
 # Longer than the services' own drain time, so that force is the exception.
 drain_seconds=35
 
