@@ -6,6 +6,7 @@
 #   scripts/stack.sh status   who runs, where, and whether it is ready
 #   scripts/stack.sh logs     follow all logs
 #   scripts/stack.sh demo     show what it does, on a stack of its own if none runs
+#   scripts/stack.sh with COMMAND...   run a command with TASKLANE_NATS_URL set to a stack of its own
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
 # (NATS), 9470 to 9472 (router, generic, document); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
@@ -22,6 +23,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$repo/scripts/lib/members.sh"
 # shellcheck source=scripts/lib/processes.sh
 . "$repo/scripts/lib/processes.sh"
+# shellcheck source=scripts/lib/temporary.sh
+. "$repo/scripts/lib/temporary.sh"
 # shellcheck source=scripts/lib/demo.sh
 . "$repo/scripts/lib/demo.sh"
 
@@ -180,6 +183,10 @@ case "${1:-}" in
     status) status ;;
     logs) follow_logs ;;
     demo) demo ;;
+    with)
+        shift
+        with_stack "$@"
+        ;;
     -h | --help) usage ;;
     *)
         usage

@@ -10,8 +10,8 @@ demo() {
         nats_url=$(sed -n 's/^nats_url=//p' "$run/stack.env")
         say "Using the stack that runs already ($nats_url)"
     else
-        start_demo_stack
-        nats_url=nats://127.0.0.1:$STACK_NATS_PORT
+        start_temporary_stack "the demonstration"
+        nats_url=$TASKLANE_NATS_URL
     fi
 
     say_head "Small tasks"
@@ -44,38 +44,6 @@ show_task() { # TITLE TYPE FILE
     head -n 8 <<<"$output" | cut -c 1-110 | sed 's/^/      /' >&2
 }
 
-# A stack of its own: temporary data, free ports, gone afterwards whatever happens.
-start_demo_stack() {
-    STACK_DIR=$(mktemp -d)
-    export STACK_DIR STACK_JAEGER=no
-    local port
-    for port in NATS NATS_HTTP ROUTER GENERIC DOCUMENT; do export "STACK_${port}_PORT=$(free_port)"; done
-    say "Starting a stack for the demonstration (data in $STACK_DIR, removed afterwards)"
-    # In a process group of its own, so that Ctrl-C ends the demonstration first and then, in order, its stack.
-    set -m
-    "$repo/scripts/stack.sh" up >"$STACK_DIR/up.log" 2>&1 &
-    set +m
-    demo_stack=$!
-    trap stop_demo_stack EXIT
-    trap 'exit 130' INT TERM
-    until [ -f "$STACK_DIR/.tasklane/run/stack.env" ]; do
-        if ! kill -0 "$demo_stack" 2>/dev/null; then
-            cat "$STACK_DIR/up.log" >&2
-            die "the stack did not start"
-        fi
-        sleep 0.05
-    done
-    say_note "$(head -n 1 "$STACK_DIR/up.log")"
-}
-
-stop_demo_stack() {
-    local code=$?
-    kill -TERM "$demo_stack" 2>/dev/null || true
-    wait "$demo_stack" 2>/dev/null || true
-    rm -rf "$STACK_DIR"
-    exit "$code"
-}
-
 where_to_look() {
     local nats=nats
     have nats || nats=$("$repo/scripts/setup.sh" --print-path nats-cli 2>/dev/null) || nats=''
@@ -85,7 +53,7 @@ where_to_look() {
     if [ -n "$nats" ]; then
         say "  $nats req api.run.echo '{\"hello\":\"world\"}' --timeout 10s"
         say "  $nats stream report                          what is stored: TASKS, WORK, RESULTS, DEAD"
-        say "  $nats kv get workers --raw  /  $nats stream view RESULTS"
+        say "  $nats kv watch workers  or  stream view RESULTS  or  stream view DEAD"
     else
         say "  scripts/setup.sh nats-cli                    the nats command, to publish and look by hand"
     fi
