@@ -15,8 +15,9 @@ demo() {
     fi
 
     say_head "Small tasks"
-    show_task "echo: what goes in comes out" echo "$repo/examples/payloads/echo.json"
-    show_task "compute: an expression" compute "$repo/examples/payloads/compute.json"
+    show_task "echo: what goes in comes out" echo '{"light":"on","flashes":4,"turn_seconds":40}'
+    show_task "compute: an expression" compute \
+        '{"expression":"prisms * price + transport * 2","variables":{"prisms":96,"price":920,"transport":9840}}'
 
     say_head "Documents: the papers of a lighthouse society, in ten formats"
     for file in "$repo"/examples/documents/*; do
@@ -31,7 +32,7 @@ demo() {
 demo_tried=0 demo_done=0
 
 # Runs one task and shows the first lines of its result.
-show_task() { # TITLE TYPE FILE
+show_task() { # TITLE TYPE PAYLOAD-OR-FILE
     local output begun
     demo_tried=$((demo_tried + 1))
     begun=$(now_ms)
