@@ -17,7 +17,7 @@ demo() {
     say_head "Small tasks"
     show_task "echo: what goes in comes out" echo '{"light":"on","flashes":4,"turn_seconds":40}'
     show_task "compute: an expression" compute \
-        '{"expression":"prisms * price + transport * 2","variables":{"prisms":96,"price":920,"transport":9840}}'
+        '{"expression":"prisms * price + transport * 2","inputs":{"prisms":96,"price":920,"transport":9840}}'
 
     say_head "Documents: the papers of a lighthouse society, in ten formats"
     for file in "$repo"/examples/documents/*; do

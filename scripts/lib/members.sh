@@ -66,6 +66,14 @@ binary_of() {
     esac
 }
 
+# The configuration key of a service's own pages: the router's is its own, a worker's that of all workers.
+listen_variable() {
+    case "$1" in
+        router) echo TASKLANE_HTTP_LISTEN ;;
+        *) echo TASKLANE_WORKER_HTTP_LISTEN ;;
+    esac
+}
+
 # Becomes the member's process. Called in a process of its own.
 run_member() {
     local name=$1 binary=$2
@@ -84,8 +92,8 @@ run_member() {
         *)
             cd "$repo"
             export TASKLANE_NATS_URL="nats://127.0.0.1:$nats_port"
-            TASKLANE_HTTP_LISTEN="127.0.0.1:$(health_port "$name")"
-            export TASKLANE_HTTP_LISTEN TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
+            export "$(listen_variable "$name")=127.0.0.1:$(health_port "$name")"
+            export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             if [ "$name" = document ] && [ -z "${PDFIUM_LIBRARY:-}" ] &&
                 PDFIUM_LIBRARY=$("$repo/scripts/setup.sh" --print-path pdfium 2>/dev/null); then
