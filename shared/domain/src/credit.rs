@@ -63,7 +63,8 @@ pub fn max_overshoot(slots: u32) -> u32 {
 /// Gives out credits. One per worker process; its state is the round robin's.
 #[derive(Debug, Clone, Default)]
 pub struct Allocator {
-    /// Smooth weighted round robin: what each lane is owed. Sums to 0 among the backlogged lanes.
+    /// Smooth weighted round robin: what each lane is owed. The sum is 0 and nobody owes more than one round, so
+    /// a claim kept while a lane is idle stays small too.
     owed: [i64; 4],
 }
 
@@ -81,7 +82,6 @@ impl Allocator {
     /// no slot is free. No uncommitted slot stays free while a backlogged lane has no credit.
     pub fn grant(&mut self, slots: Slots, lanes: &[LaneState; 4]) -> [u32; 4] {
         let mut granted = [0; 4];
-        self.forget_idle(lanes);
         let free = slots.total.saturating_sub(slots.busy);
         if free == 0 {
             return granted;
@@ -123,15 +123,6 @@ impl Allocator {
             granted[i] += 1;
         }
         budget
-    }
-
-    /// A lane that stops being backlogged neither keeps a claim nor a debt; the rest is owed by the others.
-    fn forget_idle(&mut self, lanes: &[LaneState; 4]) {
-        for (owed, lane) in self.owed.iter_mut().zip(lanes) {
-            if !lane.is_backlogged() {
-                *owed = 0;
-            }
-        }
     }
 }
 

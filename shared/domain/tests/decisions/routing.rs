@@ -207,6 +207,7 @@ fn work_spills_over_before_it_waits_too_long() {
     assert_eq!((chosen(72), chosen(1_000)), ("generic", "generic"));
     assert_eq!(pressure(0.0, 30_000), 0.0);
     assert!(pressure(3_000.0, 30_000) < 0.1, "small for a short wait");
+    assert!(pressure(f64::INFINITY, 0).is_finite());
     assert!(pressure(16_000.0, 30_000) > 0.4, "more than preferred type and performance before the limit");
 }
 
