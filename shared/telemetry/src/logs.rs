@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
-use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -151,14 +150,13 @@ where
     }
 }
 
-/// RFC 3339 in UTC with microseconds.
+/// RFC 3339 in UTC with microseconds; empty should the clock be beyond what that can say.
 fn now() -> String {
     let mut text = String::with_capacity(32);
-    match Clock.format_time(&mut Writer::new(&mut text)) {
-        Ok(()) => text,
-        // Only a broken writer fails, and a String is none; a wrong time is worse than none.
-        Err(_) => format!("{:?}", SystemTime::now()),
+    if Clock.format_time(&mut Writer::new(&mut text)).is_err() {
+        text.clear();
     }
+    text
 }
 
 /// Collects the fields of one line.
