@@ -77,7 +77,7 @@ impl TraceContext {
     }
 }
 
-/// Appends the digits in one piece: digit by digit costs four times as much. Ids have 16 bytes at most.
+/// Appends the digits in one piece. Ids have 16 bytes at most.
 fn push_hex(out: &mut String, bytes: &[u8]) {
     let mut digits = [0; 32];
     for (pair, b) in digits.chunks_exact_mut(2).zip(bytes) {
