@@ -1,8 +1,21 @@
 //! The formats there are: one file each, one row each in the table. To add a format, write `formats/<name>.rs`
 //! with an `extract`, add its `Kind`, teach `detect` to tell it by content, and add its row.
 
+pub mod csv;
 pub mod detect;
+pub mod docx;
+pub mod eml;
+pub mod flow;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod notebook;
+pub mod ooxml;
 pub mod pdf;
+pub mod pptx;
+pub mod sink;
+pub mod text;
+pub mod xlsx;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +64,18 @@ pub struct Format {
 }
 
 /// Every format that can be read.
-pub const FORMATS: &[Format] = &[Format { kind: Kind::Pdf, name: "pdf", extract: pdf::extract }];
+pub const FORMATS: &[Format] = &[
+    Format { kind: Kind::Pdf, name: "pdf", extract: pdf::extract },
+    Format { kind: Kind::Docx, name: "docx", extract: docx::extract },
+    Format { kind: Kind::Pptx, name: "pptx", extract: pptx::extract },
+    Format { kind: Kind::Xlsx, name: "xlsx", extract: xlsx::extract },
+    Format { kind: Kind::Html, name: "html", extract: html::extract },
+    Format { kind: Kind::Markdown, name: "markdown", extract: markdown::extract },
+    Format { kind: Kind::Text, name: "text", extract: text::extract },
+    Format { kind: Kind::Eml, name: "eml", extract: eml::extract },
+    Format { kind: Kind::Csv, name: "csv", extract: csv::extract },
+    Format { kind: Kind::Json, name: "json", extract: json::extract },
+];
 
 /// Tells the format of `bytes` and reads them within `limits`.
 ///
