@@ -98,23 +98,23 @@ async fn measure(
     show: Option<&str>,
 ) -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(file)?;
-    let report = sandbox.parse(&bytes, &Limits::default()).await?;
+    let read = sandbox.read(&bytes, &Limits::default()).await;
     let Some(total) = total else { return Ok(()) };
-    let document = match report.result {
-        Ok(document) => document,
+    let (document, usage) = match read {
+        Ok(read) => read,
         Err(error) => {
             total.refused.push((file.to_owned(), format!("{} {error}", error.code())));
             return Ok(());
         }
     };
     let pages = document.page_count.unwrap_or(1);
-    let per_page = report.usage.cpu_us as f64 / 1000.0 / f64::from(pages);
+    let per_page = usage.cpu_us as f64 / 1000.0 / f64::from(pages);
     if per_page > total.worst_page.0 {
         total.worst_page = (per_page, file.to_owned());
     }
     total.pages += pages;
-    total.cpu_us += report.usage.cpu_us;
-    total.peak_rss_kb = total.peak_rss_kb.max(report.usage.peak_rss_kb);
+    total.cpu_us += usage.cpu_us;
+    total.peak_rss_kb = total.peak_rss_kb.max(usage.peak_rss_kb);
     let reference = Command::new("pdftotext").arg("-enc").arg("UTF-8").arg(file).arg("-").output()?;
     let reference = String::from_utf8_lossy(&reference.stdout).into_owned();
     let ours = render::to_text(&document).text;
@@ -135,9 +135,11 @@ fn print_difference(document: &Document, ours: &str, reference: &str) {
     println!("--- only ours: {:?}\n--- only pdftotext: {:?}", more(&ours, &reference), more(&reference, &ours));
 }
 
-/// Words and how often each stands; ligatures are spelled out on both sides, and soft hyphens are gone.
+/// Words and how often each stands. On both sides ligatures are spelled out, soft hyphens are gone, and marks of
+/// direction, which `pdftotext` puts in, part words of one direction from those of the other.
 fn words(text: &str) -> HashMap<String, i64> {
-    let plain = text.replace('\u{ad}', "").replace('ﬁ', "fi").replace('ﬂ', "fl").replace('ﬀ', "ff");
+    let marks = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
+    let plain = text.replace(marks, " ").replace('\u{ad}', "").replace('ﬁ', "fi").replace('ﬂ', "fl").replace('ﬀ', "ff");
     let plain = plain.replace('ﬃ', "ffi").replace('ﬄ', "ffl");
     let mut counts = HashMap::new();
     for word in plain.split_whitespace() {

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::value::RawValue;
 
-use super::frame::{Report, Usage, read_request, write_report};
+use super::frame::{Header, Report, Usage, read_request, write_report};
 use crate::error::DocError;
-use crate::formats::{self, pdf};
+use crate::formats::pdf;
 
 /// The hidden first argument that makes the binary a parsing child.
 pub const FLAG: &str = "--parse-child";
@@ -59,7 +60,7 @@ fn serve(input: &mut impl io::Read, output: &mut impl io::Write) -> io::Result<(
         // The limit counts from the start of the process; it has served other documents before.
         let seconds = before / 1_000_000 + header.cpu_seconds;
         setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: None })?;
-        let result = guarded(&body, &header.limits);
+        let result = guarded(&header, &body);
         drop(body);
         let usage = Usage { cpu_us: cpu_us().saturating_sub(before), peak_rss_kb: peak_rss_kb() };
         write_report(output, &Report { result, usage })?;
@@ -68,8 +69,8 @@ fn serve(input: &mut impl io::Read, output: &mut impl io::Write) -> io::Result<(
 }
 
 /// A panic in a parser is this document's failure, not the child's.
-fn guarded(body: &[u8], limits: &crate::limits::Limits) -> Result<crate::model::Document, DocError> {
-    std::panic::catch_unwind(|| formats::extract(body, limits)).unwrap_or_else(|panic| {
+fn guarded(header: &Header, body: &[u8]) -> Result<Box<RawValue>, DocError> {
+    std::panic::catch_unwind(|| header.job.perform(body, &header.limits)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         Err(DocError::Crashed { how: format!("a panic ({})", text.unwrap_or_else(|| "no message".into())) })

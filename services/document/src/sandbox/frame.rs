@@ -6,11 +6,12 @@
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::DocError;
+use crate::job::Job;
 use crate::limits::Limits;
-use crate::model::Document;
 
 /// Largest header a child reads, in bytes.
 const MAX_HEADER: u64 = 64 << 10;
@@ -18,6 +19,8 @@ const MAX_HEADER: u64 = 64 << 10;
 /// What comes before a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Header {
+    /// What to do with the document.
+    pub job: Job,
     /// The bounds to keep.
     pub limits: Limits,
     /// CPU time the child may spend on it, in seconds.
@@ -34,10 +37,10 @@ pub struct Usage {
 }
 
 /// What a child answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// The document, or why there is none.
-    pub result: Result<Document, DocError>,
+    /// The job's answer as JSON, or why there is none.
+    pub result: Result<Box<RawValue>, DocError>,
     /// What it cost.
     pub usage: Usage,
 }
@@ -105,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_survives_the_pipe_and_an_oversized_one_is_refused() {
-        let header = Header { limits: Limits::default(), cpu_seconds: 3 };
+        let header = Header { job: Job::Read, limits: Limits::default(), cpu_seconds: 3 };
         let mut pipe = Vec::new();
         send_request(&mut pipe, &header, b"body").await.unwrap();
         let (_, body) = read_request(&mut pipe.as_slice()).unwrap().unwrap();

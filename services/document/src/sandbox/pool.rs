@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::frame::{Header, Report};
+use super::frame::{Header, Report, Usage};
 use super::worker::{Attempt, Worker};
 use crate::error::DocError;
+use crate::job::Job;
 use crate::limits::Limits;
+use crate::model::Document;
 
 /// How children are run.
 #[derive(Debug, Clone)]
@@ -62,12 +64,27 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Has a child read `body` within `limits`, waiting for a free one first.
+    /// How many documents are worked on at once.
+    pub fn children(&self) -> usize {
+        self.shared.config.children.max(1)
+    }
+
+    /// Has a child read `body` into a `Document`.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub async fn read(&self, body: &[u8], limits: &Limits) -> Result<(Document, Usage), DocError> {
+        let report = self.run(&Job::Read, body, limits).await?;
+        let document = serde_json::from_str(report.result?.get()).map_err(|error| failed(&error))?;
+        Ok((document, report.usage))
+    }
+
+    /// Has a child do `job` with `body` within `limits`, waiting for a free one first.
     ///
     /// # Errors
     /// What the parser reports of the document; `TimedOut`, `OutOfMemory` or `Crashed` where the child did not
     /// survive it; `Sandbox` where no child can be had.
-    pub async fn parse(&self, body: &[u8], limits: &Limits) -> Result<Report, DocError> {
+    pub async fn run(&self, job: &Job, body: &[u8], limits: &Limits) -> Result<Report, DocError> {
         let shared = &self.shared;
         if body.len() as u64 > limits.max_bytes {
             return Err(DocError::TooLarge { what: "the document".into(), limit: limits.max_bytes });
@@ -79,7 +96,7 @@ impl Sandbox {
             None => shared.order().await?,
         };
         let cpu_seconds = shared.config.timeout_ms.div_ceil(1000) + 1;
-        let header = Header { limits: limits.clone(), cpu_seconds };
+        let header = Header { job: job.clone(), limits: limits.clone(), cpu_seconds };
         match worker.parse(&shared.config, &header, body).await {
             Attempt::Answered(report) => {
                 if shared.is_worn(&worker) {

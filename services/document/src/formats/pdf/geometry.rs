@@ -29,6 +29,11 @@ impl Rect {
         boxes.into_iter().reduce(Self::union)
     }
 
+    /// Whether the boxes share a point.
+    pub fn touches(self, other: Self) -> bool {
+        self.x0 <= other.x1 && other.x0 <= self.x1 && self.y0 <= other.y1 && other.y0 <= self.y1
+    }
+
     /// Width.
     pub fn width(self) -> f32 {
         self.x1 - self.x0

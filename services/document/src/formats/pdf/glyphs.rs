@@ -3,7 +3,7 @@
 //! Two calls a character (its code and its box) and a few more a word: every call crosses into the library, and
 //! they are what reading a page costs beyond PDFium itself.
 
-use pdfium_render::prelude::{PdfFontWeight, PdfPageText, PdfPageTextChar, PdfiumError};
+use pdfium_render::prelude::{PdfFontWeight, PdfPageText, PdfPageTextChar, PdfRect, PdfiumError};
 
 use super::geometry::Rect;
 
@@ -41,11 +41,16 @@ pub(super) enum Direction {
 const WORD_GAP: f32 = 0.12;
 /// How far a character may reach back over the one before it and still belong to its word.
 const OVERLAP: f32 = 0.5;
+/// How much a character must stand beside the one before it: a raised or lowered figure belongs to its word.
+const SAME_LINE: f32 = 0.25;
 
 /// The words of a page, in the order the page draws them.
-pub(super) fn read(text: &PdfPageText) -> Result<Vec<Word>, PdfiumError> {
+///
+/// What lies outside of `visible` (in the page's own coordinates, y turned to grow downwards) is left out, as a
+/// reader of the page would not see it either.
+pub(super) fn read(text: &PdfPageText, visible: Rect) -> Result<Vec<Word>, PdfiumError> {
     let chars = text.chars();
-    let mut reader = Reader::default();
+    let mut reader = Reader { visible, words: Vec::new(), open: None, high: None, font: Font::default() };
     for index in 0..chars.len() {
         reader.take(&chars.get(index)?);
     }
@@ -66,8 +71,8 @@ pub(super) fn by_direction(words: Vec<Word>) -> Vec<Vec<Word>> {
     groups
 }
 
-#[derive(Default)]
 struct Reader {
+    visible: Rect,
     words: Vec<Word>,
     open: Option<Open>,
     /// The first half of a surrogate pair.
@@ -102,17 +107,12 @@ impl Reader {
             return;
         }
         let Ok(bounds) = found.loose_bounds() else { return };
-        let page_box = Rect {
-            x0: bounds.left().value,
-            x1: bounds.right().value,
-            y0: -bounds.top().value,
-            y1: -bounds.bottom().value,
-        };
+        let page_box = downwards(&bounds);
+        if !page_box.touches(self.visible) {
+            return;
+        }
         if let Some(open) = &mut self.open {
             let place = turn(page_box, open.word.direction);
-            if open.repeats(letter, place) {
-                return;
-            }
             if open.continues(letter, place) {
                 open.push(letter, place);
                 return;
@@ -174,14 +174,12 @@ impl Reader {
 }
 
 impl Open {
-    /// Whether the same letter is drawn again on its own place, as some do for bold type.
-    fn repeats(&self, letter: char, place: Rect) -> bool {
-        let near = self.word.size * 0.1;
-        letter == self.last_char && (place.x0 - self.last.x0).abs() < near && (place.y0 - self.last.y0).abs() < near
-    }
-
     fn continues(&self, letter: char, place: Rect) -> bool {
-        if self.last.beside(place) < 0.5 {
+        // PDFium spells out a ligature, or a replacement text, as letters that all stand on the one glyph.
+        if place == self.last || is_mark(letter) {
+            return true;
+        }
+        if self.last.beside(place) < SAME_LINE {
             return false;
         }
         let size = self.word.size.min(place.height()).max(0.1);
@@ -190,7 +188,7 @@ impl Open {
         } else {
             place.x0 - self.last.x1
         };
-        (-OVERLAP * size..WORD_GAP * size).contains(&gap) || is_mark(letter)
+        (-OVERLAP * size..WORD_GAP * size).contains(&gap)
     }
 
     fn push(&mut self, letter: char, place: Rect) {
@@ -224,6 +222,16 @@ pub(super) fn is_rtl(letter: char) -> bool {
 
 fn is_mark(letter: char) -> bool {
     matches!(u32::from(letter), 0x0300..=0x036F | 0x064B..=0x065F | 0x0591..=0x05C7)
+}
+
+/// A box of PDFium's, y turned to grow downwards.
+pub(super) fn downwards(bounds: &PdfRect) -> Rect {
+    Rect {
+        x0: bounds.left().value,
+        x1: bounds.right().value,
+        y0: -bounds.top().value,
+        y1: -bounds.bottom().value,
+    }
 }
 
 fn direction_of(found: &PdfPageTextChar) -> Direction {

@@ -33,8 +33,9 @@ pub(super) struct Line {
     pub column: (f32, f32),
 }
 
-/// A gap wider than this share of the font size ends a fragment. Justified lines stay below.
-const FRAGMENT_GAP: f32 = 1.0;
+/// A gap wider than this share of the font size ends a fragment. Spaces of justified lines mostly stay below, and
+/// the gutter of LaTeX's two columns (10 points at a size of 10) above.
+const FRAGMENT_GAP: f32 = 0.8;
 /// How much two words must stand beside each other to be on one line.
 const SAME_LINE: f32 = 0.5;
 

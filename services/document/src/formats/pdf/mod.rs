@@ -4,6 +4,7 @@
 //! `order` (fragments to columns in reading order), `table` (which lines of a column are a table), and, once every
 //! page is there and the body's font is known, `structure` (headings, paragraphs, lists).
 
+mod forms;
 mod geometry;
 mod glyphs;
 pub mod library;
@@ -16,6 +17,7 @@ use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType as Tag, PdfPage, PdfiumError, PdfiumInternalError,
 };
 
+use self::geometry::Rect;
 use crate::error::DocError;
 use crate::limits::Limits;
 use crate::model::Document;
@@ -47,12 +49,13 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
         let wanted = limits.max_pages;
         document.cut(format!("only the first {wanted} of {count} pages were read (`limits.max_pages`)"));
     }
+    let is_form = pdf.form().is_some();
     let mut pages = Vec::new();
     let mut budget = limits.max_text_bytes;
     let mut without_text = 0;
     for number in 1..=count.min(limits.max_pages) {
         let index = i32::try_from(number - 1).unwrap_or(i32::MAX);
-        let words = match pdf.pages().get(index).and_then(|page| read_page(&page)) {
+        let words = match pdf.pages().get(index).and_then(|page| read_page(&page, is_form)) {
             Ok(words) => words,
             Err(error) => {
                 document.warnings.push(format!("page {number} cannot be read: {}", describe(&error)));
@@ -75,8 +78,14 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
     Ok(document)
 }
 
-fn read_page(page: &PdfPage) -> Result<Vec<glyphs::Word>, PdfiumError> {
-    glyphs::read(&page.text()?)
+fn read_page(page: &PdfPage, is_form: bool) -> Result<Vec<glyphs::Word>, PdfiumError> {
+    let everywhere = Rect { x0: f32::MIN, x1: f32::MAX, y0: f32::MIN, y1: f32::MAX };
+    let visible = page.boundaries().bounding().map_or(everywhere, |shown| glyphs::downwards(&shown.bounds));
+    let mut words = glyphs::read(&page.text()?, visible)?;
+    if is_form {
+        words.extend(forms::values(page));
+    }
+    Ok(words)
 }
 
 /// From a page's words to its pieces.
