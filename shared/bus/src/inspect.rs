@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::{self, consumer};
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 
 use crate::{Bus, BusError, Headers};
 
@@ -69,6 +70,16 @@ impl Bus {
             }),
             jetstream::response::Response::Err { error } => Err(failed(&error)),
         }
+    }
+
+    /// Names of a stream's consumers.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn consumers(&self, stream: &str) -> Result<Vec<String>, BusError> {
+        let handle = self.no_info(stream).await?;
+        let names = handle.consumer_names().try_collect().await;
+        names.map_err(|e| BusError::js(format!("list the consumers of {stream}"), e))
     }
 
     /// A stream's size.

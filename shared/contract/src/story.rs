@@ -121,6 +121,25 @@ pub fn unreadable(
     }
 }
 
+/// Counts deliveries that came to nothing as attempts: their workers died, or were silent for too long.
+pub fn count_lost(routed: &mut v1::Routed, delivered: u32, pool: &str) {
+    let tried = u32::try_from(routed.attempts.len()).unwrap_or(u32::MAX);
+    // A message that came back very often shall not grow a story without end.
+    for n in 1..delivered.min(100) {
+        routed.attempts.push(v1::Attempt {
+            n: tried.saturating_add(n),
+            pool: pool.to_owned(),
+            outcome: outcome::LOST.to_owned(),
+            ..v1::Attempt::default()
+        });
+    }
+}
+
+/// Whether the worker of the last attempt died: the task may be the reason.
+pub fn is_suspect(routed: &v1::Routed) -> bool {
+    routed.attempts.last().is_some_and(|a| a.outcome == outcome::LOST)
+}
+
 /// The capability under which a task's lane and dead letters are filed.
 pub fn capability(routed: &v1::Routed) -> &str {
     routed.needs.as_ref().and_then(|n| n.required_capabilities.first()).map_or(tasklane_domain::enrich::ANY_CAPABILITY, String::as_str)

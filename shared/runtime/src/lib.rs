@@ -1,6 +1,7 @@
 //! What every service gets and a handler never writes. A handler is `async fn(Ctx, Payload) -> Result<Output,
 //! TaskError>`; this room pulls, limits, times, cancels, retries, records and publishes for it.
 
+pub mod cancels;
 pub mod config;
 pub mod handler;
 pub mod http;

@@ -79,22 +79,11 @@ async fn run(shared: Arc<Shared>, delivery: Delivery, hold: Hold, slot: Slot) {
     drop((hold, slot));
 }
 
-/// Counts the deliveries that came to nothing as attempts of their own.
 fn take_in_hand(shared: &Shared, delivery: Delivery, mut routed: v1::Routed) -> InHand {
-    let lost = delivery.place.delivered.saturating_sub(1);
-    let tried = u32::try_from(routed.attempts.len()).unwrap_or(u32::MAX);
-    // One that was routed long ago and delivered many times shall not grow a story without end.
-    for n in 0..lost.min(100) {
-        routed.attempts.push(v1::Attempt {
-            n: tried + n + 1,
-            worker: String::new(),
-            pool: shared.pool.clone(),
-            outcome: outcome::LOST.to_owned(),
-            ..v1::Attempt::default()
-        });
-    }
+    story::count_lost(&mut routed, delivery.place.delivered, &shared.pool);
+    let n = u32::try_from(routed.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
     let trace = record::get_trace(|name| delivery.header(name).map(str::to_owned));
-    InHand { delivery, routed, n: tried.saturating_add(lost) + 1, trace, started_at_us: time::now_us() }
+    InHand { delivery, routed, n, trace, started_at_us: time::now_us() }
 }
 
 enum Before {
@@ -130,7 +119,7 @@ async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
         return Outcome::Failed(TaskError::retry(code::RETRY, message));
     };
     // A task whose worker died runs alone, so that it cannot take others along again.
-    let suspect = hand.delivery.place.delivered > 1;
+    let suspect = story::is_suspect(&hand.routed);
     let (_alone, _together) = if suspect {
         (Some(Arc::clone(&shared.quarantine).write_owned().await), None)
     } else {

@@ -2,7 +2,6 @@
 
 mod announce;
 mod attempt;
-mod cancels;
 mod hold;
 mod lanes;
 mod pause;
@@ -23,6 +22,7 @@ use tasklane_domain::retry::Backoff;
 use tasklane_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
+use crate::cancels;
 use crate::config::Problem;
 use crate::handler::{Ctx, Handler, Output, Payload, TaskError};
 use crate::http::{self, Readiness};
@@ -268,7 +268,7 @@ async fn start(
     announcing: &CancellationToken,
 ) -> Result<(), WorkerError> {
     shared.bus.await_buckets().await;
-    cancels::watch(shared, alive).await?;
+    cancels::watch(&shared.bus, Arc::clone(&shared.cancels), alive.clone()).await?;
     hold::keep_alive(shared, alive);
     announce::start(shared, announcing).await?;
     for priority in priority::ALL {

@@ -14,8 +14,8 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerConfig;
-use super::cancels::Cancels;
 use super::hold::Holds;
+use crate::cancels::Cancels;
 use crate::handler::Handler;
 use crate::measure::Measurements;
 
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub served: HashMap<String, Served>,
     pub metrics: Metrics,
     pub measured: Measurements,
-    pub cancels: Cancels,
+    pub cancels: Arc<Cancels>,
     pub holds: Holds,
     pub backoff: Backoff,
     pub ack_wait: Duration,
@@ -91,7 +91,7 @@ impl Shared {
             served,
             metrics,
             measured: Measurements::default(),
-            cancels: Cancels::default(),
+            cancels: Arc::default(),
             holds: Holds::default(),
             quarantine: Arc::default(),
             hand_back: CancellationToken::new(),

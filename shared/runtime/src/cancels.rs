@@ -1,22 +1,21 @@
-//! Cancellations: which tasks are cancelled, and telling the attempts that run.
+//! Cancellations: which tasks are cancelled, and telling the attempts that run. The router asks too: tasks that wait
+//! for somebody who can do them reach no worker.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use tasklane_bus::kv::Change;
+use tasklane_bus::{Bus, BusError};
 use tasklane_contract::streams;
 use tokio_util::sync::CancellationToken;
-
-use super::shared::Shared;
-use super::WorkerError;
 
 /// Cancelled ids that are remembered; the oldest go first.
 const REMEMBERED: usize = 100_000;
 
 /// What is cancelled, and what runs.
 #[derive(Default)]
-pub(crate) struct Cancels(Mutex<State>);
+pub struct Cancels(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -68,10 +67,12 @@ impl Cancels {
 }
 
 /// Follows the bucket of cancelled ids, and watches again where the server forgot us.
-pub(crate) async fn watch(shared: &Arc<Shared>, alive: &CancellationToken) -> Result<(), WorkerError> {
-    let bucket = shared.bus.bucket(streams::CANCELLED).await?;
+///
+/// # Errors
+/// Where the bucket cannot be opened or watched the first time.
+pub async fn watch(bus: &Bus, cancels: Arc<Cancels>, alive: CancellationToken) -> Result<(), BusError> {
+    let bucket = bus.bucket(streams::CANCELLED).await?;
     let mut changes = bucket.watch().await?;
-    let (shared, alive) = (Arc::clone(shared), alive.clone());
     tokio::spawn(async move {
         loop {
             let change = tokio::select! {
@@ -79,7 +80,7 @@ pub(crate) async fn watch(shared: &Arc<Shared>, alive: &CancellationToken) -> Re
                 () = alive.cancelled() => return,
             };
             match change {
-                Some(Change::Put { key, .. }) => shared.cancels.add(key),
+                Some(Change::Put { key, .. }) => cancels.add(key),
                 Some(Change::Removed { .. }) => {}
                 None => {
                     tokio::time::sleep(std::time::Duration::from_millis(500)).await;

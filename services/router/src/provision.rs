@@ -1,0 +1,62 @@
+//! Making what others rely on. Every router may do it, at any time; it changes nothing that is right already.
+
+use std::time::Duration;
+
+use tasklane_contract::streams;
+use tasklane_domain::lane::{self, NOWHERE};
+use tasklane_domain::priority;
+
+use crate::state::Router;
+
+/// Streams, buckets, the router's own consumers. Tries until it is done.
+pub async fn all(router: &Router) {
+    while let Err(e) = once(router).await {
+        tracing::error!("streams and buckets cannot be made now: {e}");
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = router.stop.cancelled() => return,
+        }
+    }
+}
+
+async fn once(router: &Router) -> Result<(), tasklane_bus::BusError> {
+    router.bus.provision(&router.policy).await?;
+    router.bus.make_consumer(&streams::router_consumer(&router.policy)).await?;
+    for p in priority::ALL {
+        router.bus.make_consumer(&streams::lane_consumer(NOWHERE, p, &router.policy)).await?;
+    }
+    Ok(())
+}
+
+/// A pool's four lanes. Says whether they are there now.
+pub async fn lanes(router: &Router, pool: &str) -> bool {
+    for p in priority::ALL {
+        if let Err(e) = router.bus.make_consumer(&streams::lane_consumer(pool, p, &router.policy)).await {
+            tracing::warn!(pool, "a lane cannot be made now: {e}");
+            return false;
+        }
+    }
+    true
+}
+
+/// Removes a pool's four lanes.
+pub async fn drop_lanes(router: &Router, pool: &str) {
+    for p in priority::ALL {
+        if let Err(e) = router.bus.drop_consumer(streams::WORK, &lane::consumer_name(pool, p)).await {
+            tracing::warn!(pool, "a lane cannot be removed now: {e}");
+        }
+    }
+}
+
+/// Makes everything again after the connection came back: the server may have lost its store.
+pub async fn keep(router: &Router) {
+    let mut reconnects = router.bus.reconnects();
+    reconnects.mark_unchanged();
+    loop {
+        tokio::select! {
+            changed = reconnects.changed() => if changed.is_err() { return },
+            () = router.stop.cancelled() => return,
+        }
+        all(router).await;
+    }
+}
