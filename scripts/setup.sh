@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
+#   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
 # Without a name it gets what is needed to run: nats-server and pdfium. A second run changes nothing.
 # Cache: $TASKLANE_CACHE, else $XDG_CACHE_HOME/tasklane, else ~/.cache/tasklane.
@@ -86,6 +87,11 @@ stop_children() {
 
 scratch='' fetched=no missing_needed=no summary=()
 
+place_pdfium() {
+    local library
+    if library=$(where pdfium) && [ -d "$1" ]; then ln -sfn "$library" "$1/$pdfium_file"; fi
+}
+
 case "${1:-}" in
     -h | --help)
         usage
@@ -97,6 +103,11 @@ case "${1:-}" in
         exit 0
         ;;
 esac
+
+if [ "${1:-}" = --place-pdfium ]; then
+    place_pdfium "${2:?a folder}"
+    exit 0
+fi
 
 tools=()
 for name in "${@:-needed}"; do

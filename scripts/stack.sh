@@ -63,6 +63,7 @@ check_ports() {
 
 start_all() {
     local name begun
+    "$repo/scripts/setup.sh" --place-pdfium "$binaries"
     begun=$(now_ms)
     for name in $(members); do
         start_member "$name" "$(binary_of "$name")"

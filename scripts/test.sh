@@ -51,6 +51,7 @@ trap 'rm -f "$log"' EXIT
 # End-to-end tests start the real services, so these are built first.
 say_head "Building the services"
 cargo build --locked --workspace --bins
+for folder in "$CARGO_TARGET_DIR/debug" "$CARGO_TARGET_DIR/debug/deps"; do scripts/setup.sh --place-pdfium "$folder"; done
 say_head "Running the tests"
 code=0
 # Passing tests' output is in the log, for their SKIPPED lines; on the screen it would only be noise.

@@ -31,18 +31,20 @@ demo() {
 
 demo_tried=0 demo_done=0
 
-# Runs one task and shows the first lines of its result.
+# Runs one task and shows what came back in a few lines.
 show_task() { # TITLE TYPE PAYLOAD-OR-FILE
-    local output begun
+    local record begun code=0
     demo_tried=$((demo_tried + 1))
     begun=$(now_ms)
-    if output=$("$binaries/tasklane" run "$2" "$3" --nats "$nats_url" 2>&1); then
+    record=$("$binaries/tasklane" run "$2" "$3" --nats "$nats_url" --json 2>&1) || code=$?
+    say "  $say_bold$1$say_off  $say_dim$(seconds $(($(now_ms) - begun)))$say_off"
+    if [ "$code" = 0 ]; then
         demo_done=$((demo_done + 1))
-        say "  $say_bold$1$say_off $say_dim($(seconds $(($(now_ms) - begun))))$say_off"
+        awk -f "$repo/scripts/lib/digest.awk" <<<"$record" | cut -c 1-160 | sed 's/^/      /' >&2
     else
-        say_error "$1"
+        say_error "the task did not succeed:"
+        head -n 12 <<<"$record" | cut -c 1-200 | sed 's/^/      /' >&2
     fi
-    head -n 8 <<<"$output" | cut -c 1-110 | sed 's/^/      /' >&2
 }
 
 where_to_look() {

@@ -95,10 +95,6 @@ run_member() {
             export "$(listen_variable "$name")=127.0.0.1:$(health_port "$name")"
             export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
-            if [ "$name" = document ] && [ -z "${PDFIUM_LIBRARY:-}" ] &&
-                PDFIUM_LIBRARY=$("$repo/scripts/setup.sh" --print-path pdfium 2>/dev/null); then
-                export PDFIUM_LIBRARY
-            fi
             exec "$binary"
             ;;
     esac
