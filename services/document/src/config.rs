@@ -1,19 +1,67 @@
 //! What can be configured, with its defaults.
 
 use serde::{Deserialize, Serialize};
+use tasklane_runtime::WorkerConfig;
+use tasklane_runtime::bus::BusConfig;
+use tasklane_runtime::config::{Config, Problem};
+use tasklane_runtime::process::LogConfig;
 
 use crate::limits::Limits;
+use crate::plan::Network;
 
 /// The service's own configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DocumentConfig {
+    /// The NATS server.
+    pub nats: BusConfig,
+    /// What every worker lets its operator set.
+    pub worker: WorkerConfig,
+    /// How the log looks.
+    pub log: LogConfig,
     /// Where documents may come from.
     pub sources: SourcesConfig,
     /// The parsing children.
     pub parser: ParserConfig,
     /// Bounds of one document.
     pub limits: Limits,
+}
+
+impl Default for DocumentConfig {
+    fn default() -> Self {
+        Self {
+            nats: BusConfig::default(),
+            worker: WorkerConfig { http_listen: "127.0.0.1:9472".into(), ..WorkerConfig::default() },
+            log: LogConfig::default(),
+            sources: SourcesConfig::default(),
+            parser: ParserConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config for DocumentConfig {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = [self.worker.check(), self.log.check()].concat();
+        for network in &self.sources.allow_networks {
+            if let Err(text) = network.parse::<Network>() {
+                problems.push(Problem::new("sources.allow_networks", text));
+            }
+        }
+        for (key, value, least) in [
+            ("parser.timeout_ms", self.parser.timeout_ms, 100),
+            ("parser.memory_mb", self.parser.memory_mb, 64),
+            ("parser.recycle_after", u64::from(self.parser.recycle_after), 1),
+            ("sources.http_timeout_ms", self.sources.http_timeout_ms, 100),
+            ("limits.max_bytes", self.limits.max_bytes, 1),
+            ("limits.max_pages", u64::from(self.limits.max_pages), 1),
+        ] {
+            if value < least {
+                problems.push(Problem::new(key, format!("must be at least {least}")));
+            }
+        }
+        problems
+    }
 }
 
 /// Where documents may come from.

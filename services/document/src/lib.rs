@@ -16,3 +16,4 @@ pub mod render;
 pub mod sandbox;
 pub mod service;
 pub mod sources;
+pub mod worker;

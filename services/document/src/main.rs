@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use tasklane_document::config::DocumentConfig;
 use tasklane_document::sandbox::child;
+use tasklane_document::worker;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
+    // A child needs no runtime: it must stay one thread, and small.
     if arguments.next().as_deref() == Some(child::FLAG) {
         return match child::run(&arguments.collect::<Vec<_>>()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -15,5 +18,17 @@ fn main() -> ExitCode {
             }
         };
     }
-    ExitCode::SUCCESS
+    serve()
+}
+
+#[tokio::main]
+async fn serve() -> ExitCode {
+    let config: DocumentConfig = tasklane_runtime::config::load_or_exit(worker::SERVICE);
+    match worker::worker(&config).await {
+        Ok(worker) => worker.main(config.nats, config.worker, config.log).await,
+        Err(error) => {
+            eprintln!("tasklane-document: {} {error}", error.code());
+            ExitCode::FAILURE
+        }
+    }
 }

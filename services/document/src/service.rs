@@ -1,11 +1,11 @@
-//! The service: fetches what a task names and has a child do the job. A task handler needs nothing else.
+//! The service: fetches what a task names and has a child do the job. `worker` makes tasks of it.
 
 use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
 use crate::config::DocumentConfig;
-use crate::contract::{AnalysisRequest, ChunkRequest, ExtractRequest, Request};
+use crate::contract::Request;
 use crate::error::DocError;
 use crate::formats::pdf::library;
 use crate::job::Job;
@@ -46,41 +46,25 @@ impl Service {
         self.sandbox.children()
     }
 
-    /// `document_extract`; returns an `ExtractOutput` as JSON.
+    /// Does the job that `request`'s options become by `job`; the answer is the task's result as JSON.
     ///
     /// # Errors
     /// What the request, its source, its document or a child's end calls for; see `docs/errors`.
-    pub async fn extract(&self, request: ExtractRequest, objects: &impl ObjectFetch) -> Result<Box<RawValue>, DocError> {
-        let job = Job::Extract(request.options.clone());
-        self.serve(request, job, objects).await
-    }
-
-    /// `document_chunk`; returns a `ChunkOutput` as JSON.
-    ///
-    /// # Errors
-    /// As [`Service::extract`].
-    pub async fn chunk(&self, request: ChunkRequest, objects: &impl ObjectFetch) -> Result<Box<RawValue>, DocError> {
-        let job = Job::Chunk(request.options.clone());
-        self.serve(request, job, objects).await
-    }
-
-    /// `document_analysis`; returns an `AnalysisOutput` as JSON.
-    ///
-    /// # Errors
-    /// As [`Service::extract`].
-    pub async fn analyse(&self, request: AnalysisRequest, objects: &impl ObjectFetch) -> Result<Box<RawValue>, DocError> {
-        let job = Job::Analyse(request.options.clone());
-        self.serve(request, job, objects).await
-    }
-
-    async fn serve<O>(&self, request: Request<O>, job: Job, objects: &impl ObjectFetch) -> Result<Box<RawValue>, DocError> {
+    pub async fn serve<Options>(
+        &self,
+        request: Request<Options>,
+        job: impl FnOnce(Options) -> Job,
+        objects: &impl ObjectFetch,
+    ) -> Result<Box<RawValue>, DocError> {
         request.check()?;
+        let Request { source, content_base64, options } = request;
+        let job = job(options);
         job.check()?;
-        let bytes = if request.source.is_empty() {
-            decode_inline(&request.content_base64, self.limits.max_bytes)?
+        let bytes = if source.is_empty() {
+            decode_inline(&content_base64, self.limits.max_bytes)?
         } else {
-            let source = plan::parse(&request.source)?;
-            self.sources.read(&source, objects, self.limits.max_bytes).await?
+            drop(content_base64);
+            self.sources.read(&plan::parse(&source)?, objects, self.limits.max_bytes).await?
         };
         let report = self.sandbox.run(&job, &bytes, &self.limits).await?;
         tracing::debug!(bytes = bytes.len(), cpu_us = report.usage.cpu_us, "a document was read");
