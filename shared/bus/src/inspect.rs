@@ -60,7 +60,7 @@ impl Bus {
         let subject = format!("CONSUMER.INFO.{stream}.{consumer}");
         let failed = |e: &dyn std::fmt::Display| BusError::js(format!("look at {consumer} on {stream}"), e);
         let info: jetstream::response::Response<consumer::Info> =
-            self.js.request(subject, &()).await.map_err(|e| failed(&e))?;
+            self.js.request(subject, &serde_json::json!({})).await.map_err(|e| failed(&e))?;
         match info {
             jetstream::response::Response::Ok(info) => Ok(Load {
                 queued: info.num_pending,
