@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Passage;
+use super::entities::is_month;
 use super::stopwords::is_stopword;
 use super::words::sentences;
 
@@ -89,7 +90,10 @@ impl Statistics {
         }
         let id = u32::try_from(self.terms.len()).ok()?;
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
-        let stop = letters < 2 || letters * 2 < lower.chars().count() || is_stopword(&lower, language);
+        let stop = letters < 2
+            || letters * 2 < lower.chars().count()
+            || is_stopword(&lower, language)
+            || is_month(&lower);
         self.terms.push(Term { stop, ..Term::default() });
         self.ids.insert(lower, id);
         Some(id)
@@ -202,9 +206,11 @@ fn select(ranked: &[(f64, &Vec<u32>, &Phrase)], max: usize) -> Vec<Keyword> {
         }
         let within = |a: &[u32], b: &[u32]| a.len() < b.len() && b.windows(a.len()).any(|part| part == a);
         let repeated = taken.iter().any(|(other, count)| {
-            (within(ids, other) && phrase.count * 2 <= count * 3) || (within(other, ids) && phrase.count * 3 <= *count)
+            (within(ids, other) && phrase.count * 2 <= count * 3)
+                || (within(other, ids) && phrase.count * 3 <= *count)
         });
-        let form = phrase.forms.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(form, _)| form);
+        let form =
+            phrase.forms.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(form, _)| form);
         let Some(text) = form.filter(|_| !repeated) else { continue };
         if stems.insert(stem(text)) {
             taken.push((ids, phrase.count));
@@ -218,7 +224,8 @@ fn select(ranked: &[(f64, &Vec<u32>, &Phrase)], max: usize) -> Vec<Keyword> {
 /// A phrase without the endings that make plurals, good enough to tell repetitions.
 fn stem(text: &str) -> String {
     let lower = text.to_lowercase();
-    let words: Vec<&str> = lower.split(' ').map(|word| word.trim_end_matches("'s").trim_end_matches(['s', 'e', 'n'])).collect();
+    let words: Vec<&str> =
+        lower.split(' ').map(|word| word.trim_end_matches("'s").trim_end_matches(['s', 'e', 'n'])).collect();
     words.join(" ")
 }
 
@@ -229,7 +236,10 @@ mod tests {
     use super::*;
 
     fn keywords(text: &str, language: &str) -> Vec<String> {
-        extract(&[Passage { text, heading: false }], language, 5).into_iter().map(|keyword| keyword.text).collect()
+        extract(&[Passage { text, heading: false }], language, 5)
+            .into_iter()
+            .map(|keyword| keyword.text)
+            .collect()
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl AnalysisOptions {
     /// # Errors
     /// `BadOption` naming the option and what would be right.
     pub fn check(&self) -> Result<(), DocError> {
-        let bad = |option: &str, reason: String| Err(DocError::BadOption { option: option.to_owned(), reason });
+        let bad =
+            |option: &str, reason: String| Err(DocError::BadOption { option: option.to_owned(), reason });
         if self.max_keywords > MAX_KEYWORDS {
             return bad("max_keywords", format!("{} is more than {MAX_KEYWORDS}", self.max_keywords));
         }
@@ -65,9 +66,10 @@ impl AnalysisOptions {
             return bad("max_entities", format!("{} is more than {MAX_ENTITIES}", self.max_entities));
         }
         match self.language.as_deref() {
-            Some(code) if !language::is_known(code) => {
-                bad("language", format!("`{code}` is not an ISO 639 code of a known language, such as `en` or `deu`"))
-            }
+            Some(code) if !language::is_known(code) => bad(
+                "language",
+                format!("`{code}` is not an ISO 639 code of a known language, such as `en` or `deu`"),
+            ),
             _ => Ok(()),
         }
     }

@@ -119,16 +119,19 @@ fn by_lix(lix: f64) -> Level {
 /// The syllables of a word, at least 1: groups of vowels, less what the language leaves silent.
 fn count_syllables(word: &str, language: &str) -> usize {
     let word = word.to_lowercase();
-    let vowels = if language == "de" { "aeiouyäöü" } else { "aeiouyáéíóúàèìòùâêîôûäëïöü" };
+    let vowels =
+        if language == "de" { "aeiouyäöü" } else { "aeiouyáéíóúàèìòùâêîôûäëïöü" };
     let mut groups = 0_usize;
     let mut before: Option<char> = None;
     for c in word.chars() {
         if vowels.contains(c) {
             let joined = match (before, language) {
                 // German vowels join in diphthongs and doubles only: The-a-ter, but Bau-er.
-                (Some(first), "de") => ["ei", "ai", "au", "äu", "eu", "ie", "aa", "ee", "oo", "ey", "ay", "oi"]
-                    .iter()
-                    .any(|pair| pair.chars().eq([first, c])),
+                (Some(first), "de") => {
+                    ["ei", "ai", "au", "äu", "eu", "ie", "aa", "ee", "oo", "ey", "ay", "oi"]
+                        .iter()
+                        .any(|pair| pair.chars().eq([first, c]))
+                }
                 (Some(_), _) => true,
                 (None, _) => false,
             };
@@ -171,13 +174,30 @@ mod tests {
     #[test]
     fn syllables_of_known_words() {
         let english = [
-            ("cat", 1), ("table", 2), ("make", 1), ("wanted", 2), ("liked", 1), ("readability", 5), ("the", 1),
-            ("boxes", 2), ("school", 1), ("family", 3), ("whole", 1),
+            ("cat", 1),
+            ("table", 2),
+            ("make", 1),
+            ("wanted", 2),
+            ("liked", 1),
+            ("readability", 5),
+            ("the", 1),
+            ("boxes", 2),
+            ("school", 1),
+            ("family", 3),
+            ("whole", 1),
         ];
         for (word, count) in english {
             assert_eq!(count_syllables(word, "en"), count, "{word}");
         }
-        let german = [("Haus", 1), ("Theater", 3), ("Bauer", 2), ("Lesbarkeit", 3), ("Tür", 1), ("Universität", 5), ("Ei", 1)];
+        let german = [
+            ("Haus", 1),
+            ("Theater", 3),
+            ("Bauer", 2),
+            ("Lesbarkeit", 3),
+            ("Tür", 1),
+            ("Universität", 5),
+            ("Ei", 1),
+        ];
         for (word, count) in german {
             assert_eq!(count_syllables(word, "de"), count, "{word}");
         }
@@ -189,7 +209,8 @@ mod tests {
 
     #[test]
     fn simple_texts_are_easier_than_learned_ones() {
-        let simple = "The cat sat on the mat. The dog ran to the cat. They had fun in the sun all day. ".repeat(3);
+        let simple =
+            "The cat sat on the mat. The dog ran to the cat. They had fun in the sun all day. ".repeat(3);
         let learned = "Notwithstanding considerable methodological heterogeneity, contemporary investigations \
             consistently demonstrate statistically significant correlations between socioeconomic characteristics \
             and educational achievement, particularly concerning longitudinal developmental trajectories and \

@@ -21,16 +21,16 @@ pub fn is_stopword(word: &str, language: &str) -> bool {
     word.chars().count() < 2 || list.split_ascii_whitespace().any(|stop| stop == word)
 }
 
-const ENGLISH: &str = "a about above across after afterwards again against all almost along already also although \
-    always am among an and another any anybody anyone anything anywhere are aren't around as at away back be became \
+const ENGLISH: &str = "a able about above across after afterwards again against all almost along already also although \
+    always am among an and another any anybody anyone anything anywhere are al announced aren't around as at away back be became \
     because become becomes been before behind being below between beyond both but by came can can't cannot come \
-    could couldn't did didn't do does doesn't doing don't done down during each either else enough etc even ever \
+    could couldn't did didn't different do does doesn't doing don't done down during each either else enough et etc even ever \
     every everyone everything few first for from further gave get gets getting give given go goes going gone got had \
     hadn't has hasn't have haven't having he he's hence her here hers herself him himself his how however i i'd i'll \
     i'm i've if in indeed instead into is isn't it it's its itself just keep kept last least less let like likely \
-    made make makes making many may maybe me might mine more moreover most much must my myself near nearly need \
-    neither never next no nobody none nor not nothing now of off often on once one ones only onto or other others \
-    otherwise our ours ourselves out over own per perhaps put quite rather really s said same say says see seem \
+    made make makes making many may maybe me might mine more moreover most much multiple must my myself near nearly need \
+    neither never new next no nobody none nor not nothing now of off often on once one ones only onto or other others \
+    otherwise our ours ourselves out over own per perhaps put quite rather really released s said same say says see seem \
     seemed seems seen several shall she should shouldn't since so some somebody someone something sometimes soon \
     still such t take taken than that that's the their theirs them themselves then there there's therefore these \
     they they're this those though three through throughout thus to together too toward towards two under until up \
@@ -106,10 +106,14 @@ mod tests {
 
     #[test]
     fn grammar_is_told_from_content() {
-        for (word, language) in [("the", "en"), ("und", "de"), ("l'une", "fr"), ("también", "es"), ("xyz", "fi")] {
+        for (word, language) in
+            [("the", "en"), ("und", "de"), ("l'une", "fr"), ("también", "es"), ("xyz", "fi")]
+        {
             assert!(is_stopword(word, language), "{word}");
         }
-        for (word, language) in [("engine", "en"), ("maschine", "de"), ("l'eau", "fr"), ("motor", "es"), ("kone", "fi")] {
+        for (word, language) in
+            [("engine", "en"), ("maschine", "de"), ("l'eau", "fr"), ("motor", "es"), ("kone", "fi")]
+        {
             assert!(!is_stopword(word, language), "{word}");
         }
     }

@@ -14,7 +14,10 @@ fn report() -> Document {
     document.push(Block::Paragraph { text: text.into() }, Some(1));
     document.push(Block::Heading { level: 2, text: "Contact".into() }, Some(2));
     let item = |text: &str| ListItem { depth: 0, ordered: false, text: text.into() };
-    document.push(Block::List { items: vec![item("harbour@aldmouth.example"), item("+44 20 7946 0958")] }, Some(2));
+    document.push(
+        Block::List { items: vec![item("harbour@aldmouth.example"), item("+44 20 7946 0958")] },
+        Some(2),
+    );
     let rows = vec![vec!["Year".into(), "Ships".into()], vec!["1911".into(), "204".into()]];
     document.push(Block::Table { header: true, rows }, Some(2));
     document
@@ -31,7 +34,10 @@ fn a_report_is_understood() {
     assert!(analysis.readability.is_some_and(|readability| readability.flesch_reading_ease.is_some()));
     assert_eq!(analysis.entities.len(), 2);
     assert_eq!(analysis.outline[0].children[0].text, "Contact");
-    assert_eq!((analysis.tables[0].rows, analysis.tables[0].header.as_slice()), (2, &["Year".to_owned(), "Ships".into()][..]));
+    assert_eq!(
+        (analysis.tables[0].rows, analysis.tables[0].header.as_slice()),
+        (2, &["Year".to_owned(), "Ships".into()][..])
+    );
     assert!(!analysis.truncated);
 }
 

@@ -4,9 +4,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Words before a full stop that end no sentence, lower case, without the stop.
 const ABBREVIATIONS: [&str; 44] = [
-    "dr", "mr", "mrs", "ms", "prof", "st", "sr", "jr", "vs", "etc", "e.g", "i.e", "cf", "al", "fig", "no", "vol", "pp",
-    "inc", "ltd", "co", "corp", "dept", "approx", "bzw", "ca", "z.b", "d.h", "u.a", "nr", "abs", "bd", "hrsg", "str",
-    "vgl", "usw", "ggf", "sog", "evtl", "mme", "mlle", "sra", "av", "art",
+    "dr", "mr", "mrs", "ms", "prof", "st", "sr", "jr", "vs", "etc", "e.g", "i.e", "cf", "al", "fig", "no",
+    "vol", "pp", "inc", "ltd", "co", "corp", "dept", "approx", "bzw", "ca", "z.b", "d.h", "u.a", "nr", "abs",
+    "bd", "hrsg", "str", "vgl", "usw", "ggf", "sog", "evtl", "mme", "mlle", "sra", "av", "art",
 ];
 
 /// The words of `text`: what holds at least one letter or digit. Ideographs are a word each.

@@ -51,14 +51,16 @@ pub fn chunk(document: &Document, options: &ChunkOptions) -> Vec<Chunk> {
         TextFormat::Text => to_text(document),
     };
     let sizer = Sizer { tokenizer: cl100k_base_singleton(), max: options.max_tokens };
-    let sections = join(sections(document, &rendered), options.min_tokens, options.max_tokens, |start, end| {
-        sizer.size(&rendered.text[start..end])
-    });
+    let sections =
+        join(sections(document, &rendered), options.min_tokens, options.max_tokens, |start, end| {
+            sizer.size(&rendered.text[start..end])
+        });
     let mut chunks = Vec::new();
     for section in &sections {
         let whole = (section.start, section.end);
         let fits = sizer.size(&rendered.text[section.start..section.end]) <= options.max_tokens;
-        let pieces = if fits { vec![whole] } else { split(section, &rendered.text, sizer, options.overlap_tokens) };
+        let pieces =
+            if fits { vec![whole] } else { split(section, &rendered.text, sizer, options.overlap_tokens) };
         chunks.extend(pieces.into_iter().map(|piece| place(section, piece, sizer, &rendered)));
     }
     for (index, chunk) in chunks.iter_mut().enumerate() {
@@ -84,7 +86,9 @@ fn split(section: &Section, text: &str, sizer: Sizer, overlap: usize) -> Vec<(us
     let pieces = splitter.chunk_indices(&text[from..section.end]);
     let mut pieces: Vec<_> = pieces.map(|(at, piece)| (from + at, from + at + piece.len())).collect();
     match pieces.first_mut().filter(|_| adheres) {
-        Some(first) if sizer.size(&text[section.start..first.1]) <= capacity + heading + 2 => first.0 = section.start,
+        Some(first) if sizer.size(&text[section.start..first.1]) <= capacity + heading + 2 => {
+            first.0 = section.start
+        }
         _ if adheres => pieces.insert(0, (section.start, section.body)),
         _ => {}
     }

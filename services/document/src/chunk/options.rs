@@ -46,7 +46,8 @@ impl ChunkOptions {
     /// # Errors
     /// `BadOption` naming the option and what would be right.
     pub fn check(&self) -> Result<(), DocError> {
-        let bad = |option: &str, reason: String| Err(DocError::BadOption { option: option.to_owned(), reason });
+        let bad =
+            |option: &str, reason: String| Err(DocError::BadOption { option: option.to_owned(), reason });
         if !TOKENS.contains(&self.max_tokens) {
             let (least, most) = (TOKENS.start(), TOKENS.end());
             return bad("max_tokens", format!("{} is not within {least} and {most}", self.max_tokens));

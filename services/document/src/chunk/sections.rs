@@ -40,7 +40,12 @@ pub fn sections(document: &Document, rendered: &Rendered) -> Vec<Section> {
 
 /// Joins neighbours of which one has fewer than `min` tokens, as long as both together have at most `max`
 /// by `count`, and one is below the other or both are below the same heading.
-pub fn join(sections: Vec<Section>, min: usize, max: usize, count: impl Fn(usize, usize) -> usize) -> Vec<Section> {
+pub fn join(
+    sections: Vec<Section>,
+    min: usize,
+    max: usize,
+    count: impl Fn(usize, usize) -> usize,
+) -> Vec<Section> {
     let mut joined: Vec<(Section, usize)> = Vec::with_capacity(sections.len());
     for section in sections {
         let tokens = count(section.start, section.end);

@@ -27,7 +27,8 @@ fn paths(chunks: &[Chunk]) -> Vec<String> {
 
 #[test]
 fn chunks_follow_the_headings() {
-    let document = document(vec![heading(1, "A"), words(90), heading(2, "B"), words(90), heading(1, "C"), words(90)]);
+    let document =
+        document(vec![heading(1, "A"), words(90), heading(2, "B"), words(90), heading(1, "C"), words(90)]);
     let options = ChunkOptions { max_tokens: 100, min_tokens: 10, ..ChunkOptions::default() };
     let chunks = chunk(&document, &options);
     assert_eq!(paths(&chunks), ["A", "A/B", "C"]);
@@ -38,7 +39,13 @@ fn chunks_follow_the_headings() {
 #[test]
 fn small_sections_are_joined_below_their_shared_heading_only() {
     let blocks = vec![
-        heading(1, "A"), heading(2, "B"), words(5), heading(2, "C"), words(5), heading(1, "D"), words(90),
+        heading(1, "A"),
+        heading(2, "B"),
+        words(5),
+        heading(2, "C"),
+        words(5),
+        heading(1, "D"),
+        words(90),
     ];
     let options = ChunkOptions { max_tokens: 100, min_tokens: 50, ..ChunkOptions::default() };
     assert_eq!(paths(&chunk(&document(blocks), &options)), ["A", "D"]);
@@ -58,7 +65,9 @@ fn long_sections_overlap_when_asked() {
 #[test]
 fn options_are_checked_and_unknown_ones_refused() {
     assert!(ChunkOptions::default().check().is_ok());
-    for bad in [r#"{"max_tokens": 3}"#, r#"{"overlap_tokens": 300}"#, r#"{"max_tokens": 32, "min_tokens": 64}"#] {
+    for bad in
+        [r#"{"max_tokens": 3}"#, r#"{"overlap_tokens": 300}"#, r#"{"max_tokens": 32, "min_tokens": 64}"#]
+    {
         let options: ChunkOptions = serde_json::from_str(bad).expect("well-formed");
         assert_eq!(options.check().map_err(|error| error.code()), Err("TL2110"), "{bad}");
     }
@@ -66,11 +75,20 @@ fn options_are_checked_and_unknown_ones_refused() {
 }
 
 fn any_block() -> impl Strategy<Value = Block> {
-    let text = prop_oneof!["\\PC{0,200}", "([a-z]{1,12}[ .\n]){0,80}", "[a-z]{0,400}", "[😀äß漢字한글 ]{0,60}"];
+    let text =
+        prop_oneof!["\\PC{0,200}", "([a-z]{1,12}[ .\n]){0,80}", "[a-z]{0,400}", "[😀äß漢字한글 ]{0,60}"];
     (0_u8..8, text, 1_u8..7).prop_map(|(kind, text, level)| match kind {
         0 | 1 => heading(level, &text.chars().take(40).collect::<String>()),
-        2 => Block::List { items: text.lines().map(|line| ListItem { depth: level - 1, ordered: true, text: line.into() }).collect() },
-        3 => Block::Table { header: true, rows: text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect() },
+        2 => Block::List {
+            items: text
+                .lines()
+                .map(|line| ListItem { depth: level - 1, ordered: true, text: line.into() })
+                .collect(),
+        },
+        3 => Block::Table {
+            header: true,
+            rows: text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect(),
+        },
         4 => Block::Code { language: None, text },
         _ => Block::Paragraph { text },
     })

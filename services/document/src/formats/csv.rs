@@ -46,11 +46,7 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
 }
 
 fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
-    ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes())
+    ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes())
 }
 
 /// Excel's `sep=;` on the first line says the delimiter.
@@ -76,7 +72,8 @@ fn sniff(text: &str) -> u8 {
 }
 
 fn evenness(sample: &str, delimiter: u8) -> f64 {
-    let records: Vec<StringRecord> = reader(sample, delimiter).into_records().flatten().take(SAMPLE_RECORDS).collect();
+    let records: Vec<StringRecord> =
+        reader(sample, delimiter).into_records().flatten().take(SAMPLE_RECORDS).collect();
     let mut counts: Vec<usize> = records.iter().map(StringRecord::len).collect();
     counts.sort_unstable();
     let Some(&median) = counts.get(counts.len() / 2) else { return 0.0 };
@@ -132,7 +129,13 @@ mod tests {
 
     #[test]
     fn rows_may_differ_in_length_and_encoding_is_found() {
-        let (_, rows) = table("Stra\u{df}e,Ort,Land\nGr\u{fc}n,K\u{f6}ln\n".chars().map(|c| c as u8).collect::<Vec<_>>().as_slice());
+        let (_, rows) = table(
+            "Stra\u{df}e,Ort,Land\nGr\u{fc}n,K\u{f6}ln\n"
+                .chars()
+                .map(|c| c as u8)
+                .collect::<Vec<_>>()
+                .as_slice(),
+        );
         assert_eq!(rows[0], ["Straße", "Ort", "Land"]);
         assert_eq!(rows[1], ["Grün", "Köln"]);
     }

@@ -28,11 +28,11 @@ pub fn detect(bytes: &[u8]) -> Result<Kind, DocError> {
         return zip_kind(bytes);
     }
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
-        return Err(compound_error(bytes));
+        return compound_kind(bytes);
     }
     if let Some(found) = infer::get(bytes)
         && !matches!(found.mime_type(), "text/html" | "text/xml" | "text/x-shellscript")
-        && !(found.mime_type() == "application/x-mach-binary")
+        && found.mime_type() != "application/x-mach-binary"
     {
         return Err(unsupported(found.mime_type()));
     }
@@ -62,25 +62,25 @@ fn zip_kind(bytes: &[u8]) -> Result<Kind, DocError> {
     }
 }
 
-/// A compound file is an old Office document, or the envelope of an encrypted new one.
-fn compound_error(bytes: &[u8]) -> DocError {
+/// A compound file is an old Office document, of which workbooks are read, or the envelope of an encrypted new one.
+fn compound_kind(bytes: &[u8]) -> Result<Kind, DocError> {
     let name = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let has = |text: &str| {
         let wanted = name(text);
         bytes.windows(wanted.len()).any(|window| window == wanted)
     };
     if has("EncryptedPackage") {
-        DocError::Encrypted { format: "Office".into() }
+        Err(DocError::Encrypted { format: "Office".into() })
     } else if has("__nameid_version1.0") {
-        unsupported("application/vnd.ms-outlook")
+        Err(unsupported("application/vnd.ms-outlook"))
     } else if has("WordDocument") {
-        unsupported("application/msword")
+        Err(unsupported("application/msword"))
     } else if has("PowerPoint Document") {
-        unsupported("application/vnd.ms-powerpoint")
+        Err(unsupported("application/vnd.ms-powerpoint"))
     } else if has("Workbook") || has("Book") {
-        unsupported("application/vnd.ms-excel")
+        Ok(Kind::Xlsx)
     } else {
-        unsupported("application/x-ole-storage")
+        Err(unsupported("application/x-ole-storage"))
     }
 }
 
@@ -109,6 +109,8 @@ fn text_kind(text: &str, bytes: &[u8]) -> Result<Kind, DocError> {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if is_html(start) {
         Ok(Kind::Html)
+    } else if is_feed(start) {
+        Ok(Kind::Feed)
     } else if start.starts_with("<?xml") {
         Err(unsupported("text/xml"))
     } else if is_json(start, bytes) {
@@ -151,6 +153,12 @@ fn is_html(start: &str) -> bool {
         "h4", "table", "ul", "ol", "a", "article", "section", "main", "nav", "br",
     ];
     TAGS.contains(&name.as_str())
+}
+
+/// RSS, Atom or RDF: its root element comes within the first kilobyte.
+fn is_feed(start: &str) -> bool {
+    let head = &start[..start.floor_char_boundary(1024)];
+    start.starts_with('<') && (head.contains("<rss") || head.contains("<rdf:RDF") || head.contains("<feed"))
 }
 
 /// JSON must parse as a whole, or every one of at least two lines on its own; a bare scalar is plain text.
@@ -289,7 +297,7 @@ mod tests {
 
     #[test]
     fn text_formats_are_told_by_evidence() {
-        let cases: [(&str, Kind); 17] = [
+        let cases: [(&str, Kind); 18] = [
             ("<!DOCTYPE html><html></html>", Kind::Html),
             ("\n<!-- x --><HTML><body>", Kind::Html),
             ("<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC \"x\">", Kind::Html),
@@ -307,6 +315,7 @@ mod tests {
             ("Just words, and more words.\nNothing, else, here.\n", Kind::Text),
             ("#!/bin/sh\n# a comment\necho\n", Kind::Text),
             ("42", Kind::Text),
+            ("<?xml version=\"1.0\"?><rss version=\"2.0\"><channel/></rss>", Kind::Feed),
         ];
         for (text, kind) in cases {
             assert_eq!(detect(text.as_bytes()), Ok(kind), "{text:?}");

@@ -19,8 +19,9 @@ const MAX_NESTING: usize = 4;
 /// # Errors
 /// `Corrupt` where there is no message.
 pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
-    let message =
-        MessageParser::default().parse(bytes).ok_or_else(|| DocError::corrupt("eml", "it has no header fields"))?;
+    let message = MessageParser::default()
+        .parse(bytes)
+        .ok_or_else(|| DocError::corrupt("eml", "it has no header fields"))?;
     let mut sink = Sink::new("eml", limits);
     for (key, value) in fields(&message) {
         sink.meta(key, &value);
@@ -39,7 +40,10 @@ fn fields(message: &Message<'_>) -> Vec<(&'static str, String)> {
         ("reply_to", message.reply_to().map(addresses)),
         ("created", message.date().map(mail_parser::DateTime::to_rfc3339)),
     ];
-    all.into_iter().filter_map(|(key, value)| Some((key, value?))).filter(|(_, value)| !value.is_empty()).collect()
+    all.into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
 }
 
 /// `Name <address>, ...`
@@ -51,7 +55,12 @@ fn addresses(list: &Address<'_>) -> String {
     written.collect::<Vec<_>>().join(", ")
 }
 
-fn write(message: &Message<'_>, nesting: usize, limits: &Limits, sink: &mut Sink<'_>) -> Result<(), DocError> {
+fn write(
+    message: &Message<'_>,
+    nesting: usize,
+    limits: &Limits,
+    sink: &mut Sink<'_>,
+) -> Result<(), DocError> {
     if let Some(subject) = message.subject() {
         sink.heading(1 + nesting, subject);
     }
@@ -89,7 +98,12 @@ fn body(part: &MessagePart<'_>, limits: &Limits, sink: &mut Sink<'_>) -> Result<
     Ok(())
 }
 
-fn attachments(message: &Message<'_>, nesting: usize, limits: &Limits, sink: &mut Sink<'_>) -> Result<(), DocError> {
+fn attachments(
+    message: &Message<'_>,
+    nesting: usize,
+    limits: &Limits,
+    sink: &mut Sink<'_>,
+) -> Result<(), DocError> {
     let mut names = Vec::new();
     let mut messages = Vec::new();
     for part in message.attachments() {
@@ -160,6 +174,9 @@ mod tests {
              --q\r\nContent-Type: text/plain\r\n\r\nSee below.\r\n--q\r\nContent-Type: message/rfc822\r\n\r\n{plain}\r\n--q--\r\n"
         );
         let document = extract(outer.as_bytes(), &Limits::default()).expect("mail");
-        assert_eq!(to_markdown(&document).text, "# Fwd\n\nSee below.\n\n## Hi\n\nfrom: a@b.c\n\nOne.\n\nTwo.");
+        assert_eq!(
+            to_markdown(&document).text,
+            "# Fwd\n\nSee below.\n\n## Hi\n\nfrom: a@b.c\n\nOne.\n\nTwo."
+        );
     }
 }

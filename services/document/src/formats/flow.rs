@@ -23,7 +23,15 @@ pub struct Flow<'s, 'l> {
 impl<'s, 'l> Flow<'s, 'l> {
     /// A builder that fills `sink`.
     pub fn new(sink: &'s mut Sink<'l>) -> Self {
-        Self { sink, text: String::new(), heading: None, lists: Vec::new(), item: None, table: None, code: None }
+        Self {
+            sink,
+            text: String::new(),
+            heading: None,
+            lists: Vec::new(),
+            item: None,
+            table: None,
+            code: None,
+        }
     }
 
     /// The document so far.

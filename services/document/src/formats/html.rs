@@ -16,21 +16,61 @@ use crate::model::Document;
 
 /// Elements that show nothing, or nothing of the document: programs, styling, controls, navigation.
 const SKIPPED: [&str; 18] = [
-    "head", "script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "audio", "video", "nav",
-    "select", "datalist", "textarea", "button", "rp", "annotation",
+    "head",
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "svg",
+    "iframe",
+    "object",
+    "canvas",
+    "audio",
+    "video",
+    "nav",
+    "select",
+    "datalist",
+    "textarea",
+    "button",
+    "rp",
+    "annotation",
 ];
 
 /// Elements that begin and end a block.
 const BLOCKS: [&str; 27] = [
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "details", "dialog", "div", "dl",
-    "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html", "legend", "main", "menu",
-    "p", "section", "summary", "option",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "caption",
+    "center",
+    "details",
+    "dialog",
+    "div",
+    "dl",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "legend",
+    "main",
+    "menu",
+    "p",
+    "section",
+    "summary",
+    "option",
 ];
 
 /// Reads a page. Scripts, styles, hidden elements and navigation are left out.
 ///
 /// # Errors
-/// `Empty` for a file without bytes.
+/// `Empty` for a file without bytes; `TooDeep` for elements nested beyond 16 times `max_depth`.
 pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
     if bytes.is_empty() {
         return Err(DocError::Empty);
@@ -38,19 +78,78 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
     let decoded = decode(bytes, declared_charset(bytes).as_deref());
     let mut sink = Sink::new("html", limits);
     note_encoding(&mut sink, &decoded);
+    check_depth(&decoded.text, limits)?;
     let page = Html::parse_document(&decoded.text);
     metadata(&page, &mut sink);
     let mut flow = Flow::new(&mut sink);
-    walk(*page.root_element(), &mut flow);
+    walk(main_content(&page), &mut flow);
     flow.flush();
     Ok(sink.finish())
 }
 
-/// Reads a piece of HTML, such as stands in Markdown and in feeds, into a flow that is under way.
-pub fn fragment(html: &str, _limits: &Limits, flow: &mut Flow<'_, '_>) {
+/// Letters that the page's `main` element must hold to stand for the page.
+const MIN_MAIN: usize = 500;
+
+/// The page's one `main` element (or `role=main`), if there is enough in it; the whole page otherwise.
+fn main_content(page: &Html) -> NodeRef<'_, Node> {
+    let root = *page.root_element();
+    let is_main = |node: &NodeRef<'_, Node>| {
+        let element = node.value().as_element();
+        element.is_some_and(|element| element.name() == "main" || element.attr("role") == Some("main"))
+    };
+    let mut mains = root.descendants().filter(is_main);
+    let (Some(main), None) = (mains.next(), mains.next()) else { return root };
+    let texts = main.descendants().filter_map(|node| node.value().as_text());
+    let letters: usize = texts.map(|text| text.chars().filter(|c| c.is_alphanumeric()).count()).sum();
+    if letters >= MIN_MAIN { main } else { root }
+}
+
+/// Reads a piece of HTML, such as stands in Markdown and in feeds, into a flow that is under way. One that nests
+/// too deep is left out with a warning.
+pub fn fragment(html: &str, limits: &Limits, flow: &mut Flow<'_, '_>) {
+    if let Err(error) = check_depth(html, limits) {
+        return flow.sink().warn(&error.to_string());
+    }
     let page = Html::parse_fragment(html);
     walk(*page.root_element(), flow);
     flow.border();
+}
+
+/// Sloppy pages forget to close elements, so their nesting is counted more generously than that of XML.
+const SLOPPINESS: u32 = 16;
+
+/// Refuses what would nest beyond all measure: the parser's time grows with the square of the depth.
+fn check_depth(html: &str, limits: &Limits) -> Result<(), DocError> {
+    // Elements that must be closed to end; others are closed by what follows them.
+    const NESTING: [&str; 14] = [
+        "div",
+        "span",
+        "ul",
+        "ol",
+        "dl",
+        "table",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "font",
+        "section",
+        "blockquote",
+        "a",
+    ];
+    let limit = limits.max_depth.saturating_mul(SLOPPINESS);
+    let mut depth = 0_u32;
+    for tag in html.split('<').skip(1) {
+        let (closes, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
+        let end = tag.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(tag.len());
+        if NESTING.iter().any(|name| name.eq_ignore_ascii_case(&tag[..end])) {
+            depth = if closes { depth.saturating_sub(1) } else { depth + 1 };
+            if depth > limit {
+                return Err(DocError::TooDeep { format: "html".to_owned(), limit });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `charset=` in the first kilobyte (HTML Standard, 13.2.3.2, prescan).
@@ -58,7 +157,8 @@ fn declared_charset(bytes: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(bytes.get(..1024).unwrap_or(bytes)).to_ascii_lowercase();
     let (_, rest) = head.split_once("charset")?;
     let value = rest.trim_start().strip_prefix('=')?.trim_start().trim_start_matches(['"', '\'']);
-    let label: String = value.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_:".contains(*c)).collect();
+    let label: String =
+        value.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_:".contains(*c)).collect();
     (!label.is_empty()).then_some(label)
 }
 
@@ -138,6 +238,8 @@ fn walk(root: NodeRef<'_, Node>, flow: &mut Flow<'_, '_>) {
 fn is_skipped(element: &Element) -> bool {
     let hidden = element.attr("hidden").is_some()
         || element.attr("role") == Some("navigation")
+        // A link to the same page in another language.
+        || (element.name() == "a" && element.attr("hreflang").is_some())
         || element.attr("style").is_some_and(|style| {
             let style: String = style.chars().filter(|c| !c.is_whitespace()).collect();
             style.contains("display:none") || style.contains("visibility:hidden")
@@ -146,12 +248,16 @@ fn is_skipped(element: &Element) -> bool {
 }
 
 fn is_table_part(name: &str) -> bool {
-    matches!(name, "table" | "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" | "caption" | "colgroup" | "col")
+    matches!(
+        name,
+        "table" | "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" | "caption" | "colgroup" | "col"
+    )
 }
 
 /// Whether the nearest table around this part is a real one, not the layout table that is open.
 fn has_own_table(node: NodeRef<'_, Node>, layout: &[ego_tree::NodeId]) -> bool {
-    let is_table = |node: &NodeRef<'_, Node>| node.value().as_element().is_some_and(|element| element.name() == "table");
+    let is_table =
+        |node: &NodeRef<'_, Node>| node.value().as_element().is_some_and(|element| element.name() == "table");
     if is_table(&node) {
         return true;
     }
@@ -176,7 +282,8 @@ fn is_layout(table: NodeRef<'_, Node>) -> bool {
 }
 
 fn open(name: &str, element: &Element, node: NodeRef<'_, Node>, flow: &mut Flow<'_, '_>) {
-    let span = |attribute: &str| element.attr(attribute).and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+    let span =
+        |attribute: &str| element.attr(attribute).and_then(|value| value.trim().parse().ok()).unwrap_or(1);
     match name {
         "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => flow.open_heading(level(name)),
         "ul" | "dl" | "menu" => flow.open_list(false),
@@ -185,7 +292,9 @@ fn open(name: &str, element: &Element, node: NodeRef<'_, Node>, flow: &mut Flow<
         "dd" => flow.open_item(1),
         "pre" => flow.open_code(code_language(node)),
         "table" => flow.open_table(),
-        "tr" => flow.open_row(node.parent().and_then(|parent| parent.value().as_element().map(Element::name)) == Some("thead")),
+        "tr" => flow.open_row(
+            node.parent().and_then(|parent| parent.value().as_element().map(Element::name)) == Some("thead"),
+        ),
         "td" | "th" => flow.open_cell(name == "th", span("colspan"), span("rowspan")),
         "br" => flow.line_break(),
         "img" => {
@@ -262,9 +371,20 @@ mod tests {
     }
 
     #[test]
+    fn the_main_element_stands_for_the_page_if_there_is_enough_in_it() {
+        let page = |text: &str| {
+            format!("<header>Skip to content</header><main><p>{text}</main><footer>Imprint</footer>")
+        };
+        assert_eq!(markdown(&page("short")), "Skip to content\n\nshort\n\nImprint");
+        let long = "word ".repeat(200);
+        assert_eq!(markdown(&page(&long)), long.trim());
+    }
+
+    #[test]
     fn no_depth_exhausts_the_stack() {
-        let depth = 20_000;
-        let html = format!("{}deep{}", "<div><ul><li>".repeat(depth), "</div>".repeat(depth));
-        assert!(markdown(&html).contains("deep"));
+        let page = |depth: usize| format!("{}deep{}", "<div><p><u>".repeat(depth), "</div>".repeat(depth));
+        assert!(markdown(&page(2_000)).contains("deep"));
+        let result = extract(page(20_000).as_bytes(), &Limits::default());
+        assert_eq!(result.map_err(|error| error.code()), Err("TL2106"));
     }
 }

@@ -168,7 +168,9 @@ fn array(elements: &[Node], path: &str, level: usize, sink: &mut Sink<'_>) {
         return;
     }
     let rows = elements.iter().map(Node::elements);
-    if elements.len() > 1 && rows.clone().all(|row| !row.is_empty() && row.iter().all(|cell| cell.text().is_some())) {
+    if elements.len() > 1
+        && rows.clone().all(|row| !row.is_empty() && row.iter().all(|cell| cell.text().is_some()))
+    {
         let text = |cell: &Node| cell.text().unwrap_or_default().to_owned();
         let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(text).collect()).collect();
         sink.table(super::csv::has_header(&rows), rows);

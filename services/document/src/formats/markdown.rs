@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn front_matter_is_metadata_and_html_is_read() {
-        let document = read("---\ntitle: \"My Page\"\ntags:\n  - x\n---\n\n<div><p>raw <b>html</b></p></div>\n\nend<br>line\n");
+        let document = read(
+            "---\ntitle: \"My Page\"\ntags:\n  - x\n---\n\n<div><p>raw <b>html</b></p></div>\n\nend<br>line\n",
+        );
         assert_eq!(document.metadata.get("title").map(String::as_str), Some("My Page"));
         assert_eq!(to_markdown(&document).text, "raw html\n\nend  \nline");
     }

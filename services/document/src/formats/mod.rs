@@ -5,6 +5,7 @@ pub mod csv;
 pub mod detect;
 pub mod docx;
 pub mod eml;
+pub mod feed;
 pub mod flow;
 pub mod html;
 pub mod json;
@@ -33,7 +34,7 @@ pub enum Kind {
     Docx,
     /// Office Open XML presentation.
     Pptx,
-    /// Office Open XML workbook.
+    /// A workbook: Office Open XML, or the older binary format.
     Xlsx,
     /// A web page.
     Html,
@@ -41,6 +42,8 @@ pub enum Kind {
     Markdown,
     /// Text without markup.
     Text,
+    /// A news feed: RSS, Atom or RDF.
+    Feed,
     /// An Internet message (RFC 5322).
     Eml,
     /// Comma, semicolon, tab or bar separated values.
@@ -72,6 +75,7 @@ pub const FORMATS: &[Format] = &[
     Format { kind: Kind::Html, name: "html", extract: html::extract },
     Format { kind: Kind::Markdown, name: "markdown", extract: markdown::extract },
     Format { kind: Kind::Text, name: "text", extract: text::extract },
+    Format { kind: Kind::Feed, name: "feed", extract: feed::extract },
     Format { kind: Kind::Eml, name: "eml", extract: eml::extract },
     Format { kind: Kind::Csv, name: "csv", extract: csv::extract },
     Format { kind: Kind::Json, name: "json", extract: json::extract },

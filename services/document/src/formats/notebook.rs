@@ -20,7 +20,8 @@ pub fn read(root: &Node, limits: &Limits) -> Result<Document, DocError> {
     let mut sink = Sink::new("ipynb", limits);
     let meta = root.get("metadata");
     let info = |group: &str, key: &str| meta?.get(group)?.get(key)?.text();
-    let language = info("language_info", "name").or_else(|| info("kernelspec", "language")).unwrap_or_default();
+    let language =
+        info("language_info", "name").or_else(|| info("kernelspec", "language")).unwrap_or_default();
     sink.meta("language", language);
     if let Some(title) = meta.and_then(|meta| meta.get("title")).and_then(Node::text) {
         sink.meta("title", title);

@@ -46,7 +46,8 @@ impl<'a> Package<'a> {
     /// # Errors
     /// `Corrupt` where it is no ZIP, `Bomb` where it has too many parts.
     pub fn open(format: &'static str, bytes: &'a [u8], limits: &'a Limits) -> Result<Self, DocError> {
-        let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| DocError::corrupt(format, error))?;
+        let archive =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|error| DocError::corrupt(format, error))?;
         if archive.len() > MAX_PARTS {
             return Err(DocError::bomb(format, format!("{} parts, {MAX_PARTS} are allowed", archive.len())));
         }
@@ -89,7 +90,8 @@ impl<'a> Package<'a> {
 
     /// Part names are equal whatever their case (ECMA-376 part 2, 6.2.2.3).
     fn index_ignoring_case(&self, name: &str) -> Option<usize> {
-        let found = self.archive.file_names().flatten().find(|known| known.eq_ignore_ascii_case(name))?.into_owned();
+        let found =
+            self.archive.file_names().flatten().find(|known| known.eq_ignore_ascii_case(name))?.into_owned();
         self.archive.index_for_name(&found)
     }
 
@@ -105,14 +107,21 @@ impl<'a> Package<'a> {
         let left = self.limits.max_unpacked_bytes.saturating_sub(self.unpacked);
         let by_ratio = packed.saturating_mul(MAX_RATIO).max(RATIO_FROM);
         let room = left.min(by_ratio);
-        let size = std::io::copy(&mut file.take(room + 1), out).map_err(|error| DocError::corrupt(format, error))?;
+        let size =
+            std::io::copy(&mut file.take(room + 1), out).map_err(|error| DocError::corrupt(format, error))?;
         self.unpacked += size;
         if size > left {
             let max = self.limits.max_unpacked_bytes;
-            return Err(DocError::bomb(format, format!("it unpacks to more than {max} bytes (max_unpacked_bytes)")));
+            return Err(DocError::bomb(
+                format,
+                format!("it unpacks to more than {max} bytes (max_unpacked_bytes)"),
+            ));
         }
         if size > by_ratio {
-            return Err(DocError::bomb(format, format!("a part unpacks to more than {MAX_RATIO} times its size")));
+            return Err(DocError::bomb(
+                format,
+                format!("a part unpacks to more than {MAX_RATIO} times its size"),
+            ));
         }
         Ok(())
     }
@@ -262,7 +271,9 @@ pub fn walk(
             Event::GeneralRef(reference) => {
                 let resolved = match reference.resolve_char_ref() {
                     Ok(Some(found)) => Some(found.to_string()),
-                    Ok(None) => quick_xml::escape::resolve_xml_entity(&reference.xml10_content()).map(str::to_owned),
+                    Ok(None) => {
+                        quick_xml::escape::resolve_xml_entity(&reference.xml10_content()).map(str::to_owned)
+                    }
                     Err(_) => None,
                 };
                 resolved.is_none_or(|text| visit(Xml::Text(&text)))
@@ -279,7 +290,11 @@ pub fn walk(
 
 /// The value of the attribute with this local name.
 pub fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
-    let found = tag.attributes().with_checks(false).flatten().find(|found| found.key.local_name().as_ref() == name)?;
+    let found = tag
+        .attributes()
+        .with_checks(false)
+        .flatten()
+        .find(|found| found.key.local_name().as_ref() == name)?;
     found.normalized_value(quick_xml::XmlVersion::default()).ok().map(std::borrow::Cow::into_owned)
 }
 

@@ -206,7 +206,8 @@ impl<'a> Sink<'a> {
         if self.full || text.is_empty() {
             return None;
         }
-        let room = usize::try_from(self.limits.max_text_bytes.saturating_sub(self.text_bytes)).unwrap_or(usize::MAX);
+        let room =
+            usize::try_from(self.limits.max_text_bytes.saturating_sub(self.text_bytes)).unwrap_or(usize::MAX);
         self.text_bytes += text.len() as u64;
         self.check_text();
         text.truncate(text.floor_char_boundary(room));
@@ -229,7 +230,11 @@ pub fn one_line(text: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(word);
+        if word.contains(|c| is_invisible(&c)) {
+            out.extend(word.chars().filter(|c| !is_invisible(c)));
+        } else {
+            out.push_str(word);
+        }
     }
     out
 }
@@ -252,6 +257,11 @@ pub fn tidy(text: &str) -> String {
 /// Characters that carry no text: controls, byte order marks, zero width spaces. Joiners stay, scripts need them.
 fn is_noise(c: char) -> bool {
     c.is_control() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}')
+}
+
+/// Characters that are invisible within a word and part it from nothing: soft hyphens, invisible operators.
+fn is_invisible(c: &char) -> bool {
+    matches!(c, '\u{ad}' | '\u{2061}'..='\u{2064}')
 }
 
 #[cfg(test)]
@@ -283,7 +293,10 @@ mod tests {
     fn cells_beyond_the_limit_are_left_out_with_a_warning() {
         let limits = Limits { max_cells: 3, ..Limits::default() };
         let mut sink = Sink::new("csv", &limits);
-        sink.table(true, vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()], vec!["d".into()]]);
+        sink.table(
+            true,
+            vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()], vec!["d".into()]],
+        );
         let document = sink.finish();
         assert!(document.truncated && document.warnings[0].contains("max_cells"));
         let Block::Table { rows, .. } = &document.blocks[0].block else { panic!("no table") };

@@ -123,7 +123,8 @@ pub fn paragraphs(text: &str, sink: &mut Sink<'_>) {
 /// One paragraph, or a list where every line starts an item or is indented below one.
 fn block(lines: &[&str], sink: &mut Sink<'_>) {
     let first = lines.first().and_then(|line| item(line));
-    let is_list = first.is_some() && lines.iter().all(|line| item(line).is_some() || line.starts_with([' ', '\t']));
+    let is_list =
+        first.is_some() && lines.iter().all(|line| item(line).is_some() || line.starts_with([' ', '\t']));
     if !is_list {
         sink.paragraph(&lines.join("\n"));
         return;

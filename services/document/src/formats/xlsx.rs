@@ -85,7 +85,8 @@ fn extract_old(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
         let mut rows = Rows::default();
         for (row, column, value) in range.used_cells() {
             // A sheet of this format has at most 65,536 rows and 256 columns.
-            let (row, column) = (top + u32::try_from(row).unwrap_or(0), left + u32::try_from(column).unwrap_or(0));
+            let (row, column) =
+                (top + u32::try_from(row).unwrap_or(0), left + u32::try_from(column).unwrap_or(0));
             if !rows.put(row, column, shown(&as_ref(value)), &mut sink) {
                 break;
             }
@@ -210,7 +211,11 @@ fn shown(value: &DataRef<'_>) -> String {
 /// Excel itself keeps 15 digits.
 fn number(value: f64) -> String {
     let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
-    if rounded != 0.0 && (rounded.abs() >= 1e15 || rounded.abs() < 1e-9) { format!("{rounded:e}") } else { rounded.to_string() }
+    if rounded != 0.0 && (rounded.abs() >= 1e15 || rounded.abs() < 1e-9) {
+        format!("{rounded:e}")
+    } else {
+        rounded.to_string()
+    }
 }
 
 fn date(value: &ExcelDateTime) -> String {
@@ -239,12 +244,23 @@ mod tests {
     use crate::render::to_markdown;
 
     fn book(cells: &str) -> Vec<u8> {
-        let sheet = format!("<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{cells}</sheetData></worksheet>");
+        let sheet = format!(
+            "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{cells}</sheetData></worksheet>"
+        );
         package(&[
             ("[Content_Types].xml", "<Types/>"),
-            ("_rels/.rels", r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#),
-            ("xl/_rels/workbook.xml.rels", r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="s" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#),
-            ("xl/workbook.xml", r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sales" sheetId="1" r:id="s"/></sheets></workbook>"#),
+            (
+                "_rels/.rels",
+                r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+            ),
+            (
+                "xl/_rels/workbook.xml.rels",
+                r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="s" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
+            ),
+            (
+                "xl/workbook.xml",
+                r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sales" sheetId="1" r:id="s"/></sheets></workbook>"#,
+            ),
             ("xl/worksheets/sheet1.xml", &sheet),
         ])
     }
@@ -257,7 +273,10 @@ mod tests {
     fn sheets_become_headings_and_tables() {
         let cells = format!(
             "<row r=\"2\">{}{}</row><row r=\"3\">{}<c r=\"C3\"><v>0.30000000000000004</v></c></row><row r=\"9\">{}</row>",
-            text("B2", "Town"), text("C2", "Share"), text("B3", "Ulm"), text("B9", "A remark")
+            text("B2", "Town"),
+            text("C2", "Share"),
+            text("B3", "Ulm"),
+            text("B9", "A remark")
         );
         let document = extract(&book(&cells), &Limits::default()).expect("xlsx");
         assert_eq!(document.page_count, Some(1));
@@ -271,7 +290,8 @@ mod tests {
     fn two_cells_far_apart_cost_two_cells() {
         let cells = format!(
             "<row r=\"1\">{}</row><row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c>{}</row>",
-            text("A1", "first"), text("B1048576", "last")
+            text("A1", "first"),
+            text("B1048576", "last")
         );
         let document = extract(&book(&cells), &Limits::default()).expect("xlsx");
         assert_eq!(to_markdown(&document).text, "# Sales\n\nfirst\n\nlast");

@@ -9,28 +9,90 @@ use super::{Found, pattern};
 
 /// Names of the months and their common short forms, lower case.
 const MONTHS: [(&str, i8); 71] = [
-    ("january", 1), ("jan", 1), ("januar", 1), ("jänner", 1), ("janvier", 1), ("enero", 1), ("gennaio", 1),
-    ("february", 2), ("feb", 2), ("februar", 2), ("février", 2), ("febrero", 2), ("febbraio", 2),
-    ("march", 3), ("mar", 3), ("märz", 3), ("mars", 3), ("marzo", 3),
-    ("april", 4), ("apr", 4), ("avril", 4), ("abril", 4), ("aprile", 4),
-    ("may", 5), ("mai", 5), ("mayo", 5), ("maggio", 5),
-    ("june", 6), ("jun", 6), ("juni", 6), ("juin", 6), ("junio", 6), ("giugno", 6),
-    ("july", 7), ("jul", 7), ("juli", 7), ("juillet", 7), ("julio", 7), ("luglio", 7),
-    ("august", 8), ("aug", 8), ("août", 8), ("agosto", 8),
-    ("september", 9), ("sept", 9), ("sep", 9), ("septembre", 9), ("septiembre", 9), ("settembre", 9),
-    ("october", 10), ("oct", 10), ("oktober", 10), ("okt", 10), ("octobre", 10), ("octubre", 10), ("ottobre", 10),
-    ("november", 11), ("nov", 11), ("novembre", 11), ("noviembre", 11),
-    ("december", 12), ("dec", 12), ("dezember", 12), ("dez", 12), ("décembre", 12), ("diciembre", 12), ("dicembre", 12),
-    ("aout", 8), ("fevrier", 2), ("decembre", 12), ("maerz", 3),
+    ("january", 1),
+    ("jan", 1),
+    ("januar", 1),
+    ("jänner", 1),
+    ("janvier", 1),
+    ("enero", 1),
+    ("gennaio", 1),
+    ("february", 2),
+    ("feb", 2),
+    ("februar", 2),
+    ("février", 2),
+    ("febrero", 2),
+    ("febbraio", 2),
+    ("march", 3),
+    ("mar", 3),
+    ("märz", 3),
+    ("mars", 3),
+    ("marzo", 3),
+    ("april", 4),
+    ("apr", 4),
+    ("avril", 4),
+    ("abril", 4),
+    ("aprile", 4),
+    ("may", 5),
+    ("mai", 5),
+    ("mayo", 5),
+    ("maggio", 5),
+    ("june", 6),
+    ("jun", 6),
+    ("juni", 6),
+    ("juin", 6),
+    ("junio", 6),
+    ("giugno", 6),
+    ("july", 7),
+    ("jul", 7),
+    ("juli", 7),
+    ("juillet", 7),
+    ("julio", 7),
+    ("luglio", 7),
+    ("august", 8),
+    ("aug", 8),
+    ("août", 8),
+    ("agosto", 8),
+    ("september", 9),
+    ("sept", 9),
+    ("sep", 9),
+    ("septembre", 9),
+    ("septiembre", 9),
+    ("settembre", 9),
+    ("october", 10),
+    ("oct", 10),
+    ("oktober", 10),
+    ("okt", 10),
+    ("octobre", 10),
+    ("octubre", 10),
+    ("ottobre", 10),
+    ("november", 11),
+    ("nov", 11),
+    ("novembre", 11),
+    ("noviembre", 11),
+    ("december", 12),
+    ("dec", 12),
+    ("dezember", 12),
+    ("dez", 12),
+    ("décembre", 12),
+    ("diciembre", 12),
+    ("dicembre", 12),
+    ("aout", 8),
+    ("fevrier", 2),
+    ("decembre", 12),
+    ("maerz", 3),
 ];
 
 static ISO: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"(?-u:\b)(?P<y>[12][0-9]{3})(?P<s>[-/.])(?P<m>[01]?[0-9])(?P<t>[-/.])(?P<d>[0-3]?[0-9])(?:(?-u:\b)|T[0-9])")
+    pattern(
+        r"(?-u:\b)(?P<y>[12][0-9]{3})(?P<s>[-/.])(?P<m>[01]?[0-9])(?P<t>[-/.])(?P<d>[0-3]?[0-9])(?:(?-u:\b)|T[0-9])",
+    )
 });
 
 /// Day first with full stops, as in much of Europe; either first with slashes, which is ambiguous.
 static NUMERIC: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"(?-u:\b)(?P<a>[0-3]?[0-9])(?P<s>[./]) ?(?P<b>[0-3]?[0-9])(?P<t>[./]) ?(?P<y>[12][0-9]{3}|[0-9]{2})(?-u:\b)")
+    pattern(
+        r"(?-u:\b)(?P<a>[0-3]?[0-9])(?P<s>[./]) ?(?P<b>[0-3]?[0-9])(?P<t>[./]) ?(?P<y>[12][0-9]{3}|[0-9]{2})(?-u:\b)",
+    )
 });
 
 static DAY_MONTH: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -52,6 +114,11 @@ fn names() -> String {
     let mut names: Vec<&str> = MONTHS.iter().map(|(name, _)| *name).collect();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.join("|")
+}
+
+/// Whether `word` (lower case) is the name of a month.
+pub fn is_month(word: &str) -> bool {
+    MONTHS.iter().any(|(name, _)| *name == word)
 }
 
 /// Dates that exist in the calendar. Years of two digits and slashed dates that could be either way have no value.

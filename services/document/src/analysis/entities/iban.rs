@@ -21,7 +21,11 @@ pub fn find(text: &str) -> Vec<Found> {
         loop {
             let digits: String = candidate.chars().filter(|c| *c != ' ').collect();
             if is_valid(&digits) {
-                return Some(Found { start: found.start(), end: found.start() + candidate.len(), value: Some(digits) });
+                return Some(Found {
+                    start: found.start(),
+                    end: found.start() + candidate.len(),
+                    value: Some(digits),
+                });
             }
             candidate = candidate.rsplit_once(' ')?.0;
         }
@@ -35,8 +39,9 @@ pub fn is_valid(iban: &str) -> bool {
         return false;
     }
     let (head, tail) = iban.split_at(4);
-    let remainder = tail.chars().chain(head.chars()).filter_map(|c| c.to_digit(36)).fold(0, |remainder, value| {
-        if value > 9 { (remainder * 100 + value) % 97 } else { (remainder * 10 + value) % 97 }
-    });
+    let remainder =
+        tail.chars().chain(head.chars()).filter_map(|c| c.to_digit(36)).fold(0, |remainder, value| {
+            if value > 9 { (remainder * 100 + value) % 97 } else { (remainder * 10 + value) % 97 }
+        });
     remainder == 1
 }

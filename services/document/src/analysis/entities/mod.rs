@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::dates::is_month;
 use crate::render::Rendered;
 
 /// What an entity is.

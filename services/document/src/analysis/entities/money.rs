@@ -8,10 +8,30 @@ use super::{Found, pattern};
 
 /// Signs and names, and the ISO 4217 code each stands for. `$`, `¥` and `kr` stand for the likeliest.
 const CURRENCIES: [(&str, &str); 24] = [
-    ("US$", "USD"), ("A$", "AUD"), ("C$", "CAD"), ("HK$", "HKD"), ("R$", "BRL"), ("$", "USD"), ("€", "EUR"),
-    ("£", "GBP"), ("¥", "JPY"), ("₹", "INR"), ("₩", "KRW"), ("₽", "RUB"), ("₺", "TRY"), ("₴", "UAH"), ("₪", "ILS"),
-    ("zł", "PLN"), ("Kč", "CZK"), ("euros", "EUR"), ("euro", "EUR"), ("dollars", "USD"), ("Dollar", "USD"),
-    ("Fr.", "CHF"), ("pounds", "GBP"), ("SFr.", "CHF"),
+    ("US$", "USD"),
+    ("A$", "AUD"),
+    ("C$", "CAD"),
+    ("HK$", "HKD"),
+    ("R$", "BRL"),
+    ("$", "USD"),
+    ("€", "EUR"),
+    ("£", "GBP"),
+    ("¥", "JPY"),
+    ("₹", "INR"),
+    ("₩", "KRW"),
+    ("₽", "RUB"),
+    ("₺", "TRY"),
+    ("₴", "UAH"),
+    ("₪", "ILS"),
+    ("zł", "PLN"),
+    ("Kč", "CZK"),
+    ("euros", "EUR"),
+    ("euro", "EUR"),
+    ("dollars", "USD"),
+    ("Dollar", "USD"),
+    ("Fr.", "CHF"),
+    ("pounds", "GBP"),
+    ("SFr.", "CHF"),
 ];
 
 /// ISO 4217 codes that are looked for as such.
@@ -20,15 +40,30 @@ const CODES: &str = "AED|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR
 
 /// Words and letters that multiply, and by how many powers of ten.
 const SCALES: [(&str, usize); 16] = [
-    ("thousand", 3), ("tausend", 3), ("million", 6), ("millionen", 6), ("millions", 6), ("mio", 6), ("mio.", 6),
-    ("mn", 6), ("m", 6), ("k", 3), ("billion", 9), ("milliarden", 9), ("mrd", 9), ("mrd.", 9), ("bn", 9), ("milliards", 9),
+    ("thousand", 3),
+    ("tausend", 3),
+    ("million", 6),
+    ("millionen", 6),
+    ("millions", 6),
+    ("mio", 6),
+    ("mio.", 6),
+    ("mn", 6),
+    ("m", 6),
+    ("k", 3),
+    ("billion", 9),
+    ("milliarden", 9),
+    ("mrd", 9),
+    ("mrd.", 9),
+    ("bn", 9),
+    ("milliards", 9),
 ];
 
 static MONEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let mut signs: Vec<String> = CURRENCIES.iter().map(|(sign, _)| regex::escape(sign)).collect();
     signs.sort_by_key(|sign| std::cmp::Reverse(sign.len()));
     let signs = signs.join("|");
-    let amount = r"[0-9]{1,3}(?:[ .,'’\u{a0}\u{202f}][0-9]{3})+(?:[.,][0-9]{1,2})?|[0-9]{1,15}(?:[.,][0-9]{1,4})?";
+    let amount =
+        r"[0-9]{1,3}(?:[ .,'’\u{a0}\u{202f}][0-9]{3})+(?:[.,][0-9]{1,2})?|[0-9]{1,15}(?:[.,][0-9]{1,4})?";
     let scale = r"(?: ?(?:mio\.|mrd\.|(?:thousand|tausend|millionen|millions|million|mio|milliarden|milliards|billion|mrd|bn|mn|[mk])(?-u:\b)))";
     pattern(&format!(
         r"(?i)(?:(?P<before>{signs}|(?-u:\b)(?:{CODES})) ?(?P<a>{amount})(?P<s>{scale})?|(?-u:\b)(?P<b>{amount})(?P<t>{scale})?[ \u{{a0}}\u{{202f}}]?(?P<after>{signs}|(?:{CODES})(?-u:\b)))"
@@ -45,7 +80,8 @@ pub fn find(text: &str) -> Vec<Found> {
         if captures.name("a").is_some() && next.is_some_and(|c| c.is_ascii_digit()) {
             return None;
         }
-        let group = |names: [&str; 2]| names.iter().find_map(|name| captures.name(name)).map(|found| found.as_str());
+        let group =
+            |names: [&str; 2]| names.iter().find_map(|name| captures.name(name)).map(|found| found.as_str());
         let currency = code(group(["before", "after"])?)?;
         let amount = decimal(group(["a", "b"])?)?;
         let scale = group(["s", "t"]).map_or(0, |word| powers(word.trim()));
@@ -84,7 +120,8 @@ pub fn decimal(written: &str) -> Option<String> {
     let (whole, fraction) = (digits(whole), digits(fraction));
     let trimmed = whole.trim_start_matches('0');
     let whole = if trimmed.is_empty() { "0" } else { trimmed };
-    (!digits(written).is_empty()).then(|| if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") })
+    (!digits(written).is_empty())
+        .then(|| if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") })
 }
 
 /// `decimal` times ten to the power of `places`.

@@ -28,7 +28,8 @@ pub fn find(text: &str) -> Vec<Found> {
         // An area code's own zero is dialled at home only: +49 (0)30.
         let without_zero = written.replace("(0)", "");
         let digits: String = without_zero.chars().filter(char::is_ascii_digit).collect();
-        let digits = if international.is_some() { digits.trim_start_matches("00").to_owned() } else { digits };
+        let digits =
+            if international.is_some() { digits.trim_start_matches("00").to_owned() } else { digits };
         if !(7..=15).contains(&digits.len()) {
             return None;
         }

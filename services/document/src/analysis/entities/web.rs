@@ -10,7 +10,9 @@ static URL: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r#"(?i)(?-u:\b)(?:https?://|ftp://|www\.)[^\s<>"'`{}|\\^\[\]]+"#));
 
 static EMAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}")
+    pattern(
+        r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}",
+    )
 });
 
 /// Addresses with a scheme, or that start with `www.`.
@@ -20,7 +22,11 @@ pub fn urls(text: &str) -> Vec<Found> {
         let address = trim(found.as_str());
         let host = address.split("//").last().unwrap_or_default();
         let value = Some(address.to_owned());
-        host.contains('.').then_some(Found { start: found.start(), end: found.start() + address.len(), value })
+        host.contains('.').then_some(Found {
+            start: found.start(),
+            end: found.start() + address.len(),
+            value,
+        })
     });
     trimmed.collect()
 }
@@ -43,6 +49,10 @@ fn trim(address: &str) -> &str {
 pub fn emails(text: &str) -> Vec<Found> {
     let matches = EMAIL.iter().flat_map(|email| email.find_iter(text));
     matches
-        .map(|found| Found { start: found.start(), end: found.end(), value: Some(found.as_str().to_lowercase()) })
+        .map(|found| Found {
+            start: found.start(),
+            end: found.end(),
+            value: Some(found.as_str().to_lowercase()),
+        })
         .collect()
 }

@@ -35,7 +35,8 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
     let main = package.main_part("word/document.xml")?;
     let relations = package.relations(&main)?;
     let mut related = |kind: &str| -> Result<Option<String>, DocError> {
-        let found = relations.values().find(|relation| relation.kind == kind).map(|relation| relation.target.clone());
+        let found =
+            relations.values().find(|relation| relation.kind == kind).map(|relation| relation.target.clone());
         found.map_or(Ok(None), |target| package.part(&target))
     };
     let styles = Styles::read(related("styles")?.as_deref(), related("numbering")?.as_deref(), limits)?;
@@ -139,7 +140,8 @@ impl<'s, 'l> Reader<'s, 'l> {
             self.in_properties = true;
             return true;
         }
-        let Some(Paragraph { properties, .. }) = self.paragraphs.last_mut().filter(|_| self.in_properties) else {
+        let Some(Paragraph { properties, .. }) = self.paragraphs.last_mut().filter(|_| self.in_properties)
+        else {
             return false;
         };
         match name {
@@ -167,9 +169,11 @@ impl<'s, 'l> Reader<'s, 'l> {
             "hMerge" => table.merged = attribute(tag, "val").is_none_or(|value| value == "continue"),
             "tblHeader" => table.header |= table.in_first_row() && is_on(tag),
             "tblLook" => {
-                let bits = attribute(tag, "val").and_then(|value| u32::from_str_radix(&value, 16).ok()).unwrap_or(0);
+                let bits =
+                    attribute(tag, "val").and_then(|value| u32::from_str_radix(&value, 16).ok()).unwrap_or(0);
                 // Bit 0x20: the first row is formatted as a header (ECMA-376 part 1, 17.4.55).
-                table.header |= attribute(tag, "firstRow").map_or(bits & 0x20 != 0, |value| value == "1" || value == "true");
+                table.header |= attribute(tag, "firstRow")
+                    .map_or(bits & 0x20 != 0, |value| value == "1" || value == "true");
             }
             _ => return false,
         }
@@ -226,7 +230,9 @@ impl<'s, 'l> Reader<'s, 'l> {
         let page = self.page.unwrap_or(1).saturating_add(1);
         self.page = Some(page);
         // A break in the middle of a paragraph takes effect after it.
-        if self.paragraphs.last().is_none_or(|paragraph| paragraph.text.trim().is_empty()) && self.tables.is_empty() {
+        if self.paragraphs.last().is_none_or(|paragraph| paragraph.text.trim().is_empty())
+            && self.tables.is_empty()
+        {
             self.sink.page(page);
         }
     }

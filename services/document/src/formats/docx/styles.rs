@@ -104,7 +104,11 @@ impl Styles {
         }
         // A document without styles.xml still names them.
         let id = own.style.as_deref()?;
-        if self.styles.contains_key(id) { None } else { heading_name(&id.to_lowercase().replace("heading", "heading ")) }
+        if self.styles.contains_key(id) {
+            None
+        } else {
+            heading_name(&id.to_lowercase().replace("heading", "heading "))
+        }
     }
 
     fn chain(&self, id: Option<&str>) -> impl Iterator<Item = &Style> {
@@ -119,7 +123,9 @@ impl Styles {
                 Xml::Open("style", tag) => {
                     let id = attribute(tag, "styleId").unwrap_or_default();
                     let paragraph = attribute(tag, "type").is_none_or(|kind| kind == "paragraph");
-                    if paragraph && attribute(tag, "default").is_some_and(|value| value == "1" || value == "true") {
+                    if paragraph
+                        && attribute(tag, "default").is_some_and(|value| value == "1" || value == "true")
+                    {
                         self.default = Some(id.clone());
                     }
                     open = paragraph.then(|| (id, Style::default()));

@@ -68,7 +68,8 @@ impl Table {
             }
             return;
         }
-        let header = self.header && self.rows.first().is_some_and(|row| row.iter().any(|cell| !cell.is_empty()));
+        let header =
+            self.header && self.rows.first().is_some_and(|row| row.iter().any(|cell| !cell.is_empty()));
         sink.table(header, self.rows);
     }
 

@@ -29,7 +29,10 @@ fn read(body: &str) -> Document {
         ("word/styles.xml", STYLES),
         ("word/numbering.xml", NUMBERING),
         ("word/footnotes.xml", FOOTNOTES),
-        ("docProps/core.xml", "<c><dc:title xmlns:dc='d'>A &amp; B</dc:title><dc:creator>Me</dc:creator></c>"),
+        (
+            "docProps/core.xml",
+            "<c><dc:title xmlns:dc='d'>A &amp; B</dc:title><dc:creator>Me</dc:creator></c>",
+        ),
     ]);
     extract(&bytes, &Limits::default()).expect("docx")
 }

@@ -98,7 +98,10 @@ mod tests {
         let xml = format!(
             "<c:chart xmlns:c='c' xmlns:a='a'><c:title><c:tx><a:t>Sales</a:t></c:tx></c:title><c:ser><c:tx><c:v>North</c:v></c:tx>\
              <c:cat>{}{}</c:cat><c:val>{}{}</c:val></c:ser></c:chart>",
-            point(0, "May"), point(1, "June"), point(0, "1"), point(1, "2")
+            point(0, "May"),
+            point(1, "June"),
+            point(0, "1"),
+            point(1, "2")
         );
         let limits = Limits::default();
         let mut sink = Sink::new("pptx", &limits);

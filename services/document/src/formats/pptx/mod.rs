@@ -44,14 +44,19 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
 }
 
 /// The slides' parts in the order of the presentation.
-fn slide_parts(xml: &str, relations: &HashMap<String, Relation>, limits: &Limits) -> Result<Vec<String>, DocError> {
+fn slide_parts(
+    xml: &str,
+    relations: &HashMap<String, Relation>,
+    limits: &Limits,
+) -> Result<Vec<String>, DocError> {
     let mut parts = Vec::new();
     walk(FORMAT, xml, limits, |node| {
         if let Xml::Open("sldId", tag) = node {
             // `id` is there twice: the slide's own number, and its relationship's id with a prefix.
             let mut attributes = tag.attributes();
             let ids = attributes.with_checks(false).flatten().filter(|found| found.key.prefix().is_some());
-            let mut targets = ids.filter_map(|id| relations.get(id.normalized_value(XmlVersion::default()).ok()?.as_ref()));
+            let mut targets =
+                ids.filter_map(|id| relations.get(id.normalized_value(XmlVersion::default()).ok()?.as_ref()));
             parts.extend(targets.next().map(|relation| relation.target.clone()));
         }
         true
@@ -101,8 +106,10 @@ fn slide(
 
 /// Diagrams first, then notes, each in the order of their parts' names.
 fn related(relations: &HashMap<String, Relation>) -> Vec<(&str, &str)> {
-    let wanted = relations.values().filter(|relation| matches!(relation.kind.as_str(), "diagramData" | "notesSlide"));
-    let mut parts: Vec<(&str, &str)> = wanted.map(|found| (found.kind.as_str(), found.target.as_str())).collect();
+    let wanted =
+        relations.values().filter(|relation| matches!(relation.kind.as_str(), "diagramData" | "notesSlide"));
+    let mut parts: Vec<(&str, &str)> =
+        wanted.map(|found| (found.kind.as_str(), found.target.as_str())).collect();
     parts.sort_unstable();
     parts
 }
@@ -158,15 +165,17 @@ mod tests {
         <p:sldId id="257" r:id="a"/></p:sldIdLst></p:presentation>"#;
     const RELATIONS: &str = r#"<Relationships><Relationship Id="a" Type="x/slide" Target="slides/slide1.xml"/>
         <Relationship Id="b" Type="x/slide" Target="slides/slide2.xml"/></Relationships>"#;
-    const SLIDE_RELATIONS: &str =
-        r#"<Relationships><Relationship Id="n" Type="x/notesSlide" Target="../notesSlides/n.xml"/></Relationships>"#;
+    const SLIDE_RELATIONS: &str = r#"<Relationships><Relationship Id="n" Type="x/notesSlide" Target="../notesSlides/n.xml"/></Relationships>"#;
 
     fn shape(kind: &str, paragraphs: &str) -> String {
         format!("<p:sp><p:nvSpPr><p:nvPr>{kind}</p:nvPr></p:nvSpPr><p:txBody>{paragraphs}</p:txBody></p:sp>")
     }
 
     fn slide(shapes: &[String]) -> String {
-        format!("<p:sld xmlns:p='p' xmlns:a='a'><p:cSld><p:spTree>{}</p:spTree></p:cSld></p:sld>", shapes.concat())
+        format!(
+            "<p:sld xmlns:p='p' xmlns:a='a'><p:cSld><p:spTree>{}</p:spTree></p:cSld></p:sld>",
+            shapes.concat()
+        )
     }
 
     fn paragraph(properties: &str, text: &str) -> String {
@@ -180,7 +189,10 @@ mod tests {
         let cell = |text: &str| format!("<a:tc><a:txBody>{}</a:txBody></a:tc>", paragraph("", text));
         let table = format!(
             "<p:graphicFrame><a:tbl><a:tblPr firstRow='1'/><a:tr>{}{}</a:tr><a:tr>{}{}</a:tr></a:tbl></p:graphicFrame>",
-            cell("h"), cell("i"), cell("1"), cell("2")
+            cell("h"),
+            cell("i"),
+            cell("1"),
+            cell("2")
         );
         let number = shape("<p:ph type='sldNum'/>", &paragraph("", "7"));
         let first = slide(&[shape("<p:ph idx='1'/>", &bullets), title("First"), number]);
