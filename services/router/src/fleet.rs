@@ -95,7 +95,8 @@ fn join(pool: &mut Pool, heard: &Heard) {
         pool.slots = pool.slots.saturating_add(said.slots);
         // A task must fit wherever it lands in the pool; 0 says nothing.
         if said.memory_mb != 0 {
-            pool.memory_mb = if pool.memory_mb == 0 { said.memory_mb } else { pool.memory_mb.min(said.memory_mb) };
+            pool.memory_mb =
+                if pool.memory_mb == 0 { said.memory_mb } else { pool.memory_mb.min(said.memory_mb) };
         }
     }
     for task_type in &said.task_types {

@@ -91,7 +91,7 @@ async fn submitted(
     };
     match admitted {
         Ok(Admit::Now) => route(router, delivery, routed, trace).await,
-        Ok(Admit::Delay(ms)) => delay(router, &delivery, &routed, ms, trace.as_ref()).await,
+        Ok(Admit::Delay(ms)) => delay(router, delivery, routed, ms, trace).await,
         Ok(Admit::Expired) => {
             let ending = Ending::Task { routed: Box::new(routed), end: end::expired(), dead: false };
             end::end(router, delivery, ending, trace).await;
@@ -154,26 +154,33 @@ pub async fn route(
     }
 }
 
-/// Not before its time: a schedule brings it to `tasks.retry` when it is due.
+/// Not before its time: a schedule brings it to `tasks.retry` when it is due. In a task of its own, for the stream's
+/// word is waited for.
 async fn delay(
-    router: &Router,
-    delivery: &Delivery,
-    routed: &v1::Routed,
+    router: &Arc<Router>,
+    delivery: Delivery,
+    routed: v1::Routed,
     ms: u64,
-    trace: Option<&TraceContext>,
+    trace: Option<TraceContext>,
 ) {
-    let id = routed.task.as_ref().map(|t| t.id.as_str()).unwrap_or_default();
-    let mut headers = Headers::new().with(headers::MSG_ID, &format!("{id}.n"));
-    record::put_trace(&mut headers, trace);
-    let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body: routed.encode_to_vec().into() };
-    let said = match router.bus.schedule(id, SystemTime::now() + Duration::from_millis(ms), out).await {
-        Ok(_) => delivery.ack().await,
-        Err(e) => {
-            tracing::warn!("a delayed task could not be scheduled now: {e}");
-            delivery.put_back(1_000).await
+    let Ok(permit) = Arc::clone(&router.endings).acquire_owned().await else { return };
+    let router = Arc::clone(router);
+    tokio::spawn(async move {
+        let id = routed.task.as_ref().map(|t| t.id.as_str()).unwrap_or_default();
+        let mut headers = Headers::new().with(headers::MSG_ID, &format!("{id}.n"));
+        record::put_trace(&mut headers, trace.as_ref());
+        let body = routed.encode_to_vec().into();
+        let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body };
+        let said = match router.bus.schedule(id, SystemTime::now() + Duration::from_millis(ms), out).await {
+            Ok(_) => delivery.ack().await,
+            Err(e) => {
+                tracing::warn!("a delayed task could not be scheduled now: {e}");
+                delivery.put_back(1_000).await
+            }
+        };
+        if let Err(e) = said {
+            tracing::warn!("a delayed task comes again: {e}");
         }
-    };
-    if let Err(e) = said {
-        tracing::warn!("a delayed task comes again: {e}");
-    }
+        drop(permit);
+    });
 }

@@ -61,7 +61,8 @@ pub async fn main(config: RouterConfig) -> Result<(), RouterError> {
 pub async fn run(bus: Bus, config: RouterConfig, stop: CancellationToken) -> Result<(), RouterError> {
     let metrics = Metrics::new("router");
     let ready = Readiness::default();
-    let address = http::serve(&config.http.listen, metrics.clone(), ready.clone(), axum::Router::new()).await?;
+    let address =
+        http::serve(&config.http.listen, metrics.clone(), ready.clone(), http::Router::new()).await?;
     let (pending, awaited) = mpsc::channel(20_000);
     let router = Arc::new(Router::new(bus, config, metrics, stop, pending));
     tracing::info!(router = router.id, http = %address, "starting");

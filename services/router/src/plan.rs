@@ -94,7 +94,10 @@ impl Planner {
     /// Decides for a task that goes on a lane now, and counts it there.
     pub fn place(&mut self, task: &v1::Task) -> Arc<Decided> {
         let plain = task.requirements.is_none() && task.retry.is_none();
-        if plain && let Some((decided, left)) = self.remembered.get_mut(&task.task_type) && *left > 0 {
+        if plain
+            && let Some((decided, left)) = self.remembered.get_mut(&task.task_type)
+            && *left > 0
+        {
             *left -= 1;
             let decided = Arc::clone(decided);
             self.count(&decided);
@@ -121,7 +124,8 @@ impl Planner {
         let info = self.fleet.types.get(&task.task_type);
         let rule = info.map_or(&none, |t| &t.rule);
         let asked = task.requirements.as_ref().map(json::to_requirements).unwrap_or_default();
-        let needs = enrich::enrich(&asked, rule, info.and_then(|t: &TypeInfo| t.measured.as_ref()), &self.defaults);
+        let needs =
+            enrich::enrich(&asked, rule, info.and_then(|t: &TypeInfo| t.measured.as_ref()), &self.defaults);
         let decision = decide::decide(&task.task_type, &needs, &self.fleet.pools, &self.weights);
         let attempts = task.retry.as_ref().map(|r| r.max_attempts).filter(|n| *n > 0);
         Decided {
@@ -183,9 +187,10 @@ pub fn envelop(routed: &mut v1::Routed, decided: &Decided, now_us: i64) {
     routed.hops += 1;
 }
 
-/// How long a task that nobody can do now rests before it is looked at again: a second, more where very many wait.
+/// How long a task that nobody can do now rests before it is looked at again: a second; where very many wait, so long
+/// that no more than two thousand are looked at in a second.
 pub fn rest_ms(waiting: u64) -> u64 {
-    (waiting / 2).clamp(1_000, 30_000)
+    (waiting / 2).clamp(1_000, 300_000)
 }
 
 /// Whether a task has waited long enough for somebody who can do it.

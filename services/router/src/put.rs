@@ -42,7 +42,8 @@ pub async fn put(
             Ok(())
         }
         Err(e @ tasklane_bus::BusError::TooLarge { .. }) => {
-            let text = format!("with its envelope the task is too large for {subject}: {e}; use `payload_ref`");
+            let text =
+                format!("with its envelope the task is too large for {subject}: {e}; use `payload_ref`");
             Err(Box::new((delivery, routed, Refusal::new(code::TOO_LARGE, text))))
         }
         Err(e) => {
@@ -70,7 +71,8 @@ fn outgoing(routed: &v1::Routed, decided: &Decided, trace: Option<&TraceContext>
 
 fn route_span(routed: &v1::Routed, decided: &Decided, parent: Option<&TraceContext>) -> Span {
     let task_type = routed.task.as_ref().map(|t| t.task_type.as_str()).unwrap_or_default();
-    let name = if tasklane_telemetry::tracing_enabled() { format!("route {task_type}") } else { String::new() };
+    let name =
+        if tasklane_telemetry::tracing_enabled() { format!("route {task_type}") } else { String::new() };
     let mut span = Span::start(name, SpanKind::Consumer, parent);
     if span.is_recording() {
         span.set(names::MESSAGING_SYSTEM, names::NATS);

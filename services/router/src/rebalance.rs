@@ -22,6 +22,8 @@ use crate::state::Router;
 
 /// How long one lane may take to give what it has.
 const GIVING: Duration = Duration::from_millis(500);
+/// How long workers may take to restart before their queue is looked after otherwise, in ms.
+const RESTARTING_MS: u64 = 30_000;
 
 /// Plans and moves until the router stops.
 pub async fn run(router: &Arc<Router>, is_leader: impl Fn() -> bool) {
@@ -35,18 +37,36 @@ pub async fn run(router: &Arc<Router>, is_leader: impl Fn() -> bool) {
         if !is_leader() {
             continue;
         }
-        let (loads, stranded) = {
-            let planner = router.planner();
-            (loads(planner.fleet(), &router.config.weights), stranded(planner.fleet()))
-        };
-        let moves = rebalance::plan(&loads, &router.config.rebalance);
-        let moves = moves.into_iter().map(|m| (m.from_pool, m.count, m.reason)).chain(stranded);
+        let moves = plan(router);
         for (pool, count, reason) in moves {
             if let Err(e) = take_back(router, &pool, count, &reason).await {
                 tracing::warn!(pool, "tasks could not be taken back now: {e}");
             }
         }
     }
+}
+
+/// What to take back now: pool, count and why.
+fn plan(router: &Router) -> Vec<(String, u64, Reason)> {
+    let planner = router.planner();
+    let fleet = planner.fleet();
+    let loads = loads(fleet, &router.config.weights);
+    let planned = rebalance::plan(&loads, &router.config.rebalance);
+    let back_soon: Vec<&str> =
+        loads.iter().filter(|l| may_be_back(fleet, l)).map(|l| l.pool.as_str()).collect();
+    planned
+        .into_iter()
+        .map(|m| (m.from_pool, m.count, m.reason))
+        .chain(stranded(fleet))
+        .filter(|(pool, _, _)| !back_soon.contains(&pool.as_str()))
+        .collect()
+}
+
+/// A dead pool that nobody can stand in for keeps its queue for a while: its workers may just be restarting, and
+/// moving the queue to `_` and back would be work for nothing.
+fn may_be_back(fleet: &Fleet, load: &LaneLoad) -> bool {
+    let heard = fleet.workers.iter().filter(|w| w.said.pool == load.pool).map(|w| w.age_ms).min();
+    !load.live && load.alternatives.is_empty() && heard.is_some_and(|age_ms| age_ms < RESTARTING_MS)
 }
 
 /// Every lane's load as the plan wants it.
@@ -125,7 +145,8 @@ async fn take_back(router: &Arc<Router>, pool: &str, count: u64, reason: &Reason
         if n == 0 {
             continue;
         }
-        let mut puller = Puller::open(&router.bus, streams::WORK, &lane::consumer_name(pool, priority)).await?;
+        let mut puller =
+            Puller::open(&router.bus, streams::WORK, &lane::consumer_name(pool, priority)).await?;
         puller.ask(n).await?;
         let patience = tokio::time::sleep(GIVING);
         tokio::pin!(patience);

@@ -18,6 +18,10 @@ use crate::plan::Planner;
 const ENDINGS: usize = 256;
 
 /// What the acknowledging task is given.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every one is a message; a box would cost each an allocation"
+)]
 pub enum Pending {
     /// A routed message that is not stored yet, and the delivery that it was made of.
     Routed(Sent, Delivery),

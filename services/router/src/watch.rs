@@ -15,7 +15,7 @@ use tasklane_domain::{name, priority};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::fleet::{Fleet, Heard, Lanes, queued, out};
+use crate::fleet::{Fleet, Heard, Lanes, out, queued};
 use crate::provision;
 use crate::schema::Schemas;
 use crate::state::Router;
@@ -75,7 +75,11 @@ impl Ears {
         };
         let Some(pool) = key.strip_prefix("pause.").map(str::to_owned) else { return };
         let mut paused = lock(&self.paused);
-        if on { paused.insert(pool) } else { paused.remove(&pool) };
+        if on {
+            paused.insert(pool)
+        } else {
+            paused.remove(&pool)
+        };
         drop(paused);
         self.news.notify_one();
     }

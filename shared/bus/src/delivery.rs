@@ -28,7 +28,11 @@ pub struct Delivery {
 
 impl Delivery {
     /// `None` where the message is not a delivery of a consumer.
-    pub(crate) fn new(message: async_nats::Message, context: &jetstream::Context, client: &Client) -> Option<Self> {
+    pub(crate) fn new(
+        message: async_nats::Message,
+        context: &jetstream::Context,
+        client: &Client,
+    ) -> Option<Self> {
         let wrapped = jetstream::Message { message, context: context.clone() };
         let place = {
             let info = wrapped.info().ok()?;

@@ -7,6 +7,10 @@ use tasklane_contract::Refusal;
 
 use crate::{Bus, BusError, Headers};
 
+/// The service protocol's headers for an error (NATS ADR-32).
+const ERROR: &str = "Nats-Service-Error";
+const ERROR_CODE: &str = "Nats-Service-Error-Code";
+
 /// A request that somebody waits on.
 pub struct Asked {
     request: service::Request,
@@ -33,14 +37,18 @@ impl Asked {
         self.request.message.reply.as_deref()
     }
 
-    /// Answers. That the asker may be gone is no error of ours; it is logged.
+    /// Answers. A refusal stands in the service protocol's headers and, for people, in the body. That the asker may be
+    /// gone is no error of ours; it is logged.
     pub async fn answer(&self, answer: Result<Vec<u8>, Refusal>) {
-        let answer = answer.map(Bytes::from).map_err(|refusal| service::error::Error {
-            // The service protocol wants a number; ours is the code's digits, and the status holds it in full.
-            code: refusal.code.as_str()[2..].parse().unwrap_or(500),
-            status: refusal.to_string(),
+        let mut headers = async_nats::HeaderMap::new();
+        let body = answer.unwrap_or_else(|refusal| {
+            // The protocol wants a number; ours is the code's digits, and the text holds it in full.
+            headers.insert(ERROR_CODE, refusal.code.as_str().trim_start_matches("TL"));
+            headers.insert(ERROR, refusal.to_string().replace(['\r', '\n'], " ").as_str());
+            let error = serde_json::json!({"code": refusal.code.as_str(), "message": refusal.message});
+            serde_json::json!({"error": error}).to_string().into_bytes()
         });
-        if let Err(e) = self.request.respond(answer).await {
+        if let Err(e) = self.request.respond_with_headers(Ok(body.into()), headers).await {
             tracing::warn!(subject = self.subject(), "the answer could not be sent: {e}");
         }
     }
@@ -100,15 +108,14 @@ impl Bus {
         body: Bytes,
         timeout: std::time::Duration,
     ) -> Result<(Headers, Bytes), BusError> {
-        let request =
-            async_nats::Request::new().payload(body).headers(headers.0).timeout(Some(timeout));
+        let request = async_nats::Request::new().payload(body).headers(headers.0).timeout(Some(timeout));
         let answer = self
             .client
             .send_request(subject.to_owned(), request)
             .await
             .map_err(|e| BusError::NoAnswer { subject: subject.to_owned(), reason: e.to_string() })?;
         let headers = Headers(answer.headers.unwrap_or_default());
-        match headers.get("Nats-Service-Error") {
+        match headers.get(ERROR) {
             None => Ok((headers, answer.payload)),
             Some(text) => {
                 let (code, message) = text.split_once(' ').unwrap_or(("TL9001", text));

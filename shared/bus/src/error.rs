@@ -6,7 +6,9 @@ use tasklane_contract::{Code, code};
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// No connection at start.
-    #[error("NATS at {url} cannot be reached: {reason}; is the server running (`make up`), and is the URL right?")]
+    #[error(
+        "NATS at {url} cannot be reached: {reason}; is the server running (`make up`), and is the URL right?"
+    )]
     Connect {
         /// Where we tried.
         url: String,

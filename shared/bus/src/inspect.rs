@@ -47,7 +47,12 @@ pub struct StreamLoad {
 
 impl From<jetstream::message::StreamMessage> for StoredMessage {
     fn from(m: jetstream::message::StreamMessage) -> Self {
-        Self { subject: m.subject.to_string(), sequence: m.sequence, headers: Headers(m.headers), body: m.payload }
+        Self {
+            subject: m.subject.to_string(),
+            sequence: m.sequence,
+            headers: Headers(m.headers),
+            body: m.payload,
+        }
     }
 }
 
@@ -125,7 +130,12 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::NotFound`] at the end, else [`BusError::JetStream`].
-    pub async fn next_on(&self, stream: &str, filter: &str, sequence: u64) -> Result<StoredMessage, BusError> {
+    pub async fn next_on(
+        &self,
+        stream: &str,
+        filter: &str,
+        sequence: u64,
+    ) -> Result<StoredMessage, BusError> {
         let handle = self.no_info(stream).await?;
         handle
             .direct_get_next_for_subject(filter, Some(sequence))
@@ -147,10 +157,7 @@ impl Bus {
             .map_err(|e| BusError::js(format!("remove message {sequence} of {stream}"), e))
     }
 
-    async fn no_info(
-        &self,
-        stream: &str,
-    ) -> Result<jetstream::stream::Stream<()>, BusError> {
+    async fn no_info(&self, stream: &str) -> Result<jetstream::stream::Stream<()>, BusError> {
         self.js
             .get_stream_no_info(stream)
             .await

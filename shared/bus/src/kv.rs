@@ -74,7 +74,9 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BusError::JetStream`].
-    pub async fn watch(&self) -> Result<impl futures::Stream<Item = Change> + Send + Unpin + use<>, BusError> {
+    pub async fn watch(
+        &self,
+    ) -> Result<impl futures::Stream<Item = Change> + Send + Unpin + use<>, BusError> {
         let watch = self.store.watch_with_history(">").await.map_err(|e| BusError::js("watch", e))?;
         Ok(Box::pin(watch.filter_map(|entry| async move {
             match entry {

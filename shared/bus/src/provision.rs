@@ -16,11 +16,7 @@ impl Bus {
     /// [`BusError::JetStream`], naming what could not be made.
     pub async fn provision(&self, policy: &Policy) -> Result<(), BusError> {
         for def in streams::streams(policy) {
-            let name = def.name;
-            self.js
-                .create_or_update_stream(stream_config(def))
-                .await
-                .map_err(|e| BusError::js(format!("make the stream {name}"), e))?;
+            self.make_stream(def).await?;
         }
         for def in streams::buckets(policy) {
             let name = def.name;
@@ -33,6 +29,31 @@ impl Bus {
             self.make_object_store(&def).await?;
         }
         Ok(())
+    }
+
+    /// Makes or updates one stream.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn make_stream(&self, def: StreamDef) -> Result<(), BusError> {
+        let name = def.name;
+        self.js
+            .create_or_update_stream(stream_config(def))
+            .await
+            .map(drop)
+            .map_err(|e| BusError::js(format!("make the stream {name}"), e))
+    }
+
+    /// Removes a stream with all that is in it; that it is gone already is no error.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn drop_stream(&self, name: &str) -> Result<(), BusError> {
+        match self.js.delete_stream(name).await {
+            Ok(_) => Ok(()),
+            Err(e) if e.to_string().contains("not found") => Ok(()),
+            Err(e) => Err(BusError::js(format!("remove the stream {name}"), e)),
+        }
     }
 
     async fn make_object_store(&self, def: &BucketDef) -> Result<(), BusError> {

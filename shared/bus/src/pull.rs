@@ -23,6 +23,10 @@ const SILENCE: Duration = Duration::from_secs(7);
 const CLOSING: Duration = Duration::from_millis(500);
 
 /// What came.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every one is a message; a box would cost each an allocation"
+)]
 pub enum Pulled {
     /// A message; one credit is used.
     Message(Delivery),

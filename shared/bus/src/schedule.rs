@@ -13,7 +13,12 @@ impl Bus {
     ///
     /// # Errors
     /// As [`Bus::store_surely`], and where `due` cannot be said as a time.
-    pub async fn schedule(&self, task_id: &str, due: SystemTime, mut out: Outgoing) -> Result<Stored, BusError> {
+    pub async fn schedule(
+        &self,
+        task_id: &str,
+        due: SystemTime,
+        mut out: Outgoing,
+    ) -> Result<Stored, BusError> {
         let at = time::to_rfc3339(time::to_us(due))
             .ok_or_else(|| BusError::js("schedule", "the time lies beyond the calendar"))?;
         let target = std::mem::replace(&mut out.subject, subjects::schedule(task_id));

@@ -66,11 +66,26 @@ pub fn decode_task(body: &Bytes) -> Result<v1::Task, Refusal> {
         tenant: task.tenant.unwrap_or_default().into_owned(),
         labels: task.labels.unwrap_or_default(),
         created_at_us: parse_time("created_at", task.created_at.as_deref())?,
-        requirements: task.requirements.map(to_wire_requirements),
+        requirements: task.requirements.map(given).transpose()?,
         retry: task.retry.map(|r| v1::Retry { max_attempts: r.max_attempts }),
         not_before_us: parse_time("not_before", task.not_before.as_deref())?,
         deadline_us: parse_time("deadline", task.deadline.as_deref())?,
     })
+}
+
+/// On the wire 0 means "not given"; written out in JSON it is a mistake, and shall not pass silently.
+fn given(requirements: Requirements) -> Result<v1::Requirements, Refusal> {
+    let zero = [
+        ("max_processing_time_ms", requirements.max_processing_time_ms),
+        ("memory_requirement_mb", requirements.memory_requirement_mb),
+    ];
+    match zero.iter().find(|(_, value)| *value == Some(0)) {
+        Some((field, _)) => Err(Refusal::new(
+            code::BAD_REQUIREMENTS,
+            format!("`requirements.{field}` is 0; leave it out where nothing is asked for"),
+        )),
+        None => Ok(to_wire_requirements(requirements)),
+    }
 }
 
 /// JSON stays as it was written; with another content type the payload is a base64 string.
@@ -119,8 +134,7 @@ pub fn parse_priority(text: &str) -> Result<v1::Priority, Refusal> {
 
 fn parse_time(field: &str, text: Option<&str>) -> Result<i64, Refusal> {
     text.map_or(Ok(0), |text| {
-        time::parse_rfc3339(text)
-            .map_err(|e| Refusal::new(code::BAD_TIME, format!("`{field}`: {e}")))
+        time::parse_rfc3339(text).map_err(|e| Refusal::new(code::BAD_TIME, format!("`{field}`: {e}")))
     })
 }
 

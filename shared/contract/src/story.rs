@@ -80,7 +80,12 @@ fn timings(routed: &v1::Routed, now_us: i64) -> v1::Timings {
 }
 
 /// The terminal record of a submission that could not be routed.
-pub fn rejected_result(rejected: &Rejected, submitted_at_us: i64, trace_id: String, now_us: i64) -> v1::TaskResult {
+pub fn rejected_result(
+    rejected: &Rejected,
+    submitted_at_us: i64,
+    trace_id: String,
+    now_us: i64,
+) -> v1::TaskResult {
     v1::TaskResult {
         task_id: rejected.task_id.clone(),
         task_type: rejected.task_type.clone(),
@@ -142,5 +147,9 @@ pub fn is_suspect(routed: &v1::Routed) -> bool {
 
 /// The capability under which a task's lane and dead letters are filed.
 pub fn capability(routed: &v1::Routed) -> &str {
-    routed.needs.as_ref().and_then(|n| n.required_capabilities.first()).map_or(tasklane_domain::enrich::ANY_CAPABILITY, String::as_str)
+    routed
+        .needs
+        .as_ref()
+        .and_then(|n| n.required_capabilities.first())
+        .map_or(tasklane_domain::enrich::ANY_CAPABILITY, String::as_str)
 }

@@ -161,7 +161,8 @@ pub struct BucketDef {
 
 /// All key-value buckets.
 pub fn buckets(policy: &Policy) -> Vec<BucketDef> {
-    let bucket = |name, secs| BucketDef { name, max_age: Duration::from_secs(secs), replicas: policy.replicas };
+    let bucket =
+        |name, secs| BucketDef { name, max_age: Duration::from_secs(secs), replicas: policy.replicas };
     vec![bucket(WORKERS, 5), bucket(CANCELLED, 24 * 3600), bucket(CONTROL, 0)]
 }
 

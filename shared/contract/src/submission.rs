@@ -85,7 +85,8 @@ pub struct Rejected {
 /// [`Rejected`], with the code and text for the publisher.
 pub fn read(incoming: &Incoming<'_>, limits: &Limits) -> Result<Submission, Box<Rejected>> {
     let content_type = (incoming.header)(headers::CONTENT_TYPE).unwrap_or_default();
-    let encoding = if headers::is_protobuf(&content_type) { v1::Encoding::Protobuf } else { v1::Encoding::Json };
+    let encoding =
+        if headers::is_protobuf(&content_type) { v1::Encoding::Protobuf } else { v1::Encoding::Json };
     let reply_to = (incoming.header)(headers::REPLY_TO).unwrap_or_default();
     let given_id = (incoming.header)(headers::MSG_ID).filter(|id| name::check_task_id(id).is_ok());
     let own_id = || id::of_stored(incoming.stream, incoming.sequence, incoming.stored_at_us);
@@ -124,8 +125,9 @@ fn body(incoming: &Incoming<'_>, content_type: &str, limits: &Limits) -> Result<
     }
     match incoming.subject.strip_prefix(subjects::SUBMIT_PREFIX) {
         Some(task_type) => bare(incoming, task_type, content_type, limits),
-        None if headers::is_protobuf(content_type) => v1::Task::decode(incoming.body.clone())
-            .map_err(|e| Refusal::new(code::NOT_PROTOBUF, format!("the body is not a tasklane.v1.Task: {e}"))),
+        None if headers::is_protobuf(content_type) => v1::Task::decode(incoming.body.clone()).map_err(|e| {
+            Refusal::new(code::NOT_PROTOBUF, format!("the body is not a tasklane.v1.Task: {e}"))
+        }),
         None => {
             check_json(incoming.body, limits)?;
             json::decode_task(incoming.body)
@@ -225,7 +227,10 @@ fn check(mut task: v1::Task, limits: &Limits) -> Result<v1::Task, Refusal> {
     {
         return Err(Refusal::new(
             code::BAD_REQUIREMENTS,
-            format!("`retry.max_attempts` is {}; at most {} are allowed", retry.max_attempts, limits.max_attempts),
+            format!(
+                "`retry.max_attempts` is {}; at most {} are allowed",
+                retry.max_attempts, limits.max_attempts
+            ),
         ));
     }
     if let Some(wire) = task.requirements.take() {
@@ -243,8 +248,7 @@ fn check_requirements(mut wire: v1::Requirements, limits: &Limits) -> Result<v1:
             snake(&wire.preferred_worker_type, "requirements.preferred_worker_type")?.into_owned();
     }
     requirements::validate(&json::to_requirements(&wire), &limits.requirements).map_err(|violations| {
-        let texts: Vec<_> =
-            violations.iter().map(|v| format!("`requirements.{}`: {}", v.field, v.problem)).collect();
+        let texts: Vec<_> = violations.iter().map(|v| format!("`{}`: {}", v.field, v.problem)).collect();
         Refusal::new(code::BAD_REQUIREMENTS, texts.join("; "))
     })?;
     Ok(wire)
@@ -301,7 +305,10 @@ fn check_times(task: &v1::Task) -> Result<(), Refusal> {
         return Err(Refusal::new(code::BAD_TIME, "`deadline` and `not_before` lie after 1970"));
     }
     if task.deadline_us != 0 && task.not_before_us >= task.deadline_us {
-        return Err(Refusal::new(code::BAD_TIME, "`not_before` is not before `deadline`: the task could never run"));
+        return Err(Refusal::new(
+            code::BAD_TIME,
+            "`not_before` is not before `deadline`: the task could never run",
+        ));
     }
     Ok(())
 }

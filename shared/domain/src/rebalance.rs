@@ -50,7 +50,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { late_share: 0.6, min_gain: 2.0, max_moves: 1_000 }
+        Self { late_share: 0.6, min_gain: 2.0, max_moves: 10_000 }
     }
 }
 

@@ -191,7 +191,9 @@ impl Output {
     pub fn json(value: &impl Serialize) -> Result<Self, TaskError> {
         match serde_json::to_vec(value) {
             Ok(bytes) => Ok(Self { bytes: bytes.into(), content_type: String::new() }),
-            Err(e) => Err(TaskError::failed(code::INTERNAL, format!("the result cannot be written as JSON: {e}"))),
+            Err(e) => {
+                Err(TaskError::failed(code::INTERNAL, format!("the result cannot be written as JSON: {e}")))
+            }
         }
     }
 
@@ -233,4 +235,5 @@ impl TaskError {
 }
 
 /// A handler, whatever its type was.
-pub(crate) type Handler = Arc<dyn Fn(Ctx, Payload) -> BoxFuture<'static, Result<Output, TaskError>> + Send + Sync>;
+pub(crate) type Handler =
+    Arc<dyn Fn(Ctx, Payload) -> BoxFuture<'static, Result<Output, TaskError>> + Send + Sync>;

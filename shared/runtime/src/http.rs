@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
+pub use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -37,9 +37,9 @@ pub async fn serve(
     ready: Readiness,
     extra: Router,
 ) -> Result<SocketAddr, std::io::Error> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on {listen} (http.listen): {e}")))?;
+    let listener = TcpListener::bind(listen).await.map_err(|e| {
+        std::io::Error::new(e.kind(), format!("cannot listen on {listen} (http.listen): {e}"))
+    })?;
     let address = listener.local_addr()?;
     let app = extra
         .route("/healthz", get(|| async { "ok\n" }))

@@ -78,7 +78,8 @@ pub async fn result(
         body = encode(&result, to.encoding);
     }
     let headers = headers_of(to.encoding, trace);
-    let out = Outgoing { subject: subjects::result(&result.task_id), headers: headers.clone(), body: body.clone() };
+    let out =
+        Outgoing { subject: subjects::result(&result.task_id), headers: headers.clone(), body: body.clone() };
     let stored = bus.store_surely(out.only_first()).await?;
     if stored == Stored::NotFirst {
         return Ok(false);

@@ -45,7 +45,11 @@ struct Replay {
 }
 
 /// The letters after a sequence, and whether there are more.
-async fn letters(router: &Router, after: u64, limit: usize) -> Result<(Vec<(u64, v1::DeadLetter)>, bool), Refusal> {
+async fn letters(
+    router: &Router,
+    after: u64,
+    limit: usize,
+) -> Result<(Vec<(u64, v1::DeadLetter)>, bool), Refusal> {
     let mut found = Vec::new();
     let mut next = after + 1;
     loop {
@@ -76,7 +80,8 @@ pub async fn list(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> {
     let list: List = body(asked)?;
     let (letters, more) = letters(router, list.after, list.limit.min(MOST)).await?;
     let next = letters.last().map(|(sequence, _)| *sequence).filter(|_| more);
-    let wanted = |letter: &v1::DeadLetter| list.task_type.is_none() || list.task_type.as_deref() == type_of(letter);
+    let wanted =
+        |letter: &v1::DeadLetter| list.task_type.is_none() || list.task_type.as_deref() == type_of(letter);
     let dead: Vec<Value> = letters
         .iter()
         .filter(|(_, letter)| wanted(letter))
@@ -117,7 +122,8 @@ pub async fn replay(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> 
     let asked: Replay = body(asked)?;
     let sequences = if asked.sequences.is_empty() && (asked.all || asked.task_type.is_some()) {
         let (letters, _) = letters(router, 0, MOST).await?;
-        let wanted = |l: &v1::DeadLetter| asked.task_type.is_none() || asked.task_type.as_deref() == type_of(l);
+        let wanted =
+            |l: &v1::DeadLetter| asked.task_type.is_none() || asked.task_type.as_deref() == type_of(l);
         letters.iter().filter(|(_, l)| wanted(l)).map(|(sequence, _)| *sequence).collect()
     } else {
         asked.sequences
@@ -128,7 +134,9 @@ pub async fn replay(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> 
     let (mut replayed, mut refusals) = (Vec::new(), Vec::new());
     for sequence in sequences {
         match replay_one(router, sequence).await {
-            Ok((old, new)) => replayed.push(json!({"sequence": sequence, "task_id": old, "new_task_id": new})),
+            Ok((old, new)) => {
+                replayed.push(json!({"sequence": sequence, "task_id": old, "new_task_id": new}))
+            }
             Err(why) => refusals.push(json!({"sequence": sequence, "why": why.to_string()})),
         }
     }
@@ -139,7 +147,10 @@ pub async fn replay(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> 
 async fn replay_one(router: &Router, sequence: u64) -> Result<(String, String), Refusal> {
     let letter = letter(router, sequence).await?;
     let story = letter.story.ok_or_else(|| {
-        Refusal::new(code::NOT_FOUND, "the submission could not be read, so there is no task to replay; submit it mended")
+        Refusal::new(
+            code::NOT_FOUND,
+            "the submission could not be read, so there is no task to replay; submit it mended",
+        )
     })?;
     let mut task = story.task.unwrap_or_default();
     let old = std::mem::replace(&mut task.id, id::of_stored(streams::DEAD, sequence, letter.died_at_us));

@@ -48,7 +48,8 @@ fn task_type(t: &v1::TaskType) -> Value {
             "max_attempts": r.max_attempts,
         })
     });
-    let measured = t.measured.as_ref().map(|m| json!({"count": m.count, "mean_ms": m.mean_ms, "p95_ms": m.p95_ms}));
+    let measured =
+        t.measured.as_ref().map(|m| json!({"count": m.count, "mean_ms": m.mean_ms, "p95_ms": m.p95_ms}));
     let schema: Option<Value> = serde_json::from_str(&t.schema_json).ok();
     json!({"name": t.name, "description": t.description, "rule": rule, "measured": measured, "schema": schema})
 }
@@ -110,7 +111,8 @@ pub async fn pause(router: &Router, asked: &Asked, paused: bool) -> Result<Vec<u
     }
     let bucket = router.bus.bucket(streams::CONTROL).await.map_err(|e| refused(&e))?;
     let key = streams::pause_key(&pool);
-    let turned = if paused { bucket.put(&key, "1".into()).await.map(drop) } else { bucket.remove(&key).await };
+    let turned =
+        if paused { bucket.put(&key, "1".into()).await.map(drop) } else { bucket.remove(&key).await };
     turned.map_err(|e| refused(&e))?;
     to_json(&json!({"pool": pool, "paused": paused}))
 }

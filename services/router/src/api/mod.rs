@@ -65,8 +65,9 @@ async fn answer(router: Arc<Router>, asked: Asked) {
 /// A request's body; an empty one is `{}`.
 fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
     let bytes: &[u8] = if asked.body().is_empty() { b"{}" } else { asked.body() };
-    serde_json::from_slice(bytes)
-        .map_err(|e| Refusal::new(code::BAD_REQUEST, format!("{}: the request cannot be read: {e}", asked.subject())))
+    serde_json::from_slice(bytes).map_err(|e| {
+        Refusal::new(code::BAD_REQUEST, format!("{}: the request cannot be read: {e}", asked.subject()))
+    })
 }
 
 /// An answer as JSON.

@@ -50,7 +50,9 @@ pub async fn get(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> {
         Some(stored) => as_json(&stored),
         None => Err(Refusal::new(
             code::NOT_FOUND,
-            format!("there is no result of {id}: the task is not finished, or unknown, or its result is past its age"),
+            format!(
+                "there is no result of {id}: the task is not finished, or unknown, or its result is past its age"
+            ),
         )),
     }
 }

@@ -135,7 +135,9 @@ fn convert(value: Value, default: &Value) -> Result<Value, String> {
     let Value::String(text) = value else { return Ok(value) };
     let text = text.trim();
     match default {
-        Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| format!("\"{text}\" is not a whole number")),
+        Value::Integer(_) => {
+            text.parse().map(Value::Integer).map_err(|_| format!("\"{text}\" is not a whole number"))
+        }
         Value::Float(_) => text.parse().map(Value::Float).map_err(|_| format!("\"{text}\" is not a number")),
         Value::Boolean(_) => match text {
             "true" | "1" | "yes" | "on" => Ok(Value::Boolean(true)),
@@ -143,7 +145,11 @@ fn convert(value: Value, default: &Value) -> Result<Value, String> {
             _ => Err(format!("\"{text}\" is neither true nor false")),
         },
         Value::Array(_) => Ok(Value::Array(
-            text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| Value::String(t.to_owned())).collect(),
+            text.split(',')
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .map(|t| Value::String(t.to_owned()))
+                .collect(),
         )),
         _ => Ok(Value::String(text.to_owned())),
     }
@@ -208,7 +214,10 @@ mod tests {
         let problems = merge::<Demo>(Some(("t.toml", file)), env).unwrap_err();
         let texts: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.place, p.text)).collect();
         assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts.iter().any(|t| t == "t.toml: slot: there is no such key; did you mean slots?"), "{texts:?}");
+        assert!(
+            texts.iter().any(|t| t == "t.toml: slot: there is no such key; did you mean slots?"),
+            "{texts:?}"
+        );
         assert!(texts.iter().any(|t| t.starts_with("TASKLANE_NATS_URI") && t.contains("TASKLANE_NATS_URL")));
         assert!(texts.iter().any(|t| t.contains("\"many\" is not a whole number")));
         assert!(texts.iter().any(|t| t.contains("\"soon\" is not a whole number")));

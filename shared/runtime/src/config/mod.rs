@@ -50,7 +50,11 @@ fn arguments(args: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--print-config" => print = true,
             "--help" | "-h" => return Ok(Asked::Help),
             "--version" | "-V" => return Ok(Asked::Version),
-            other => return Err(format!("unknown argument {other}; there are --config FILE, --print-config, --help")),
+            other => {
+                return Err(format!(
+                    "unknown argument {other}; there are --config FILE, --print-config, --help"
+                ));
+            }
         }
     }
     Ok(if print { Asked::Print { file } } else { Asked::Run { file } })
@@ -87,7 +91,10 @@ fn load<C: Config>(file: Option<PathBuf>) -> Result<C, Vec<Problem>> {
     let mut text = None;
     if let Some(path) = file {
         let read = std::fs::read_to_string(&path);
-        text = Some((path.display().to_string(), read.map_err(|e| vec![Problem::new(path.display().to_string(), e.to_string())])?));
+        text = Some((
+            path.display().to_string(),
+            read.map_err(|e| vec![Problem::new(path.display().to_string(), e.to_string())])?,
+        ));
     }
     let file = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     merge(file, std::env::vars())

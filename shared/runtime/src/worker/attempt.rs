@@ -147,7 +147,11 @@ async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
 
 fn attempt_span(shared: &Shared, hand: &InHand) -> Span {
     let mut span = Span::start(
-        if tasklane_telemetry::tracing_enabled() { format!("process {}", hand.task().task_type) } else { String::new() },
+        if tasklane_telemetry::tracing_enabled() {
+            format!("process {}", hand.task().task_type)
+        } else {
+            String::new()
+        },
         SpanKind::Consumer,
         hand.trace.as_ref(),
     );
@@ -239,7 +243,12 @@ async fn supervise(shared: &Arc<Shared>, hand: &InHand, served: &Served) -> Outc
 }
 
 /// What ends an attempt from outside.
-async fn watch(ctx: &Ctx, token: &CancellationToken, limit: Duration, hand_back: &CancellationToken) -> Outcome {
+async fn watch(
+    ctx: &Ctx,
+    token: &CancellationToken,
+    limit: Duration,
+    hand_back: &CancellationToken,
+) -> Outcome {
     let told = async {
         tokio::time::sleep(WORTH_TELLING).await;
         let body = serde_json::json!({"worker": ctx.worker(), "attempt": ctx.attempt()});
@@ -343,12 +352,15 @@ pub(crate) fn forget_attempt(routed: &mut v1::Routed) {
 pub(crate) fn end_of(outcome: &Outcome, max_attempts: u32) -> Option<story::End> {
     let error = |code: tasklane_contract::Code, text: String| Refusal::new(code, text).to_error();
     match outcome {
-        Outcome::Done(output) => Some(story::End::Succeeded(output.bytes.clone(), output.content_type.clone())),
+        Outcome::Done(output) => {
+            Some(story::End::Succeeded(output.bytes.clone(), output.content_type.clone()))
+        }
         Outcome::Cancelled => {
             Some(story::End::Cancelled(error(code::CANCELLED, "the task was cancelled on request".into())))
         }
         Outcome::Expired => {
-            let text = "the deadline passed before the task was done; give it more time, or more workers".into();
+            let text =
+                "the deadline passed before the task was done; give it more time, or more workers".into();
             Some(story::End::Expired(error(code::EXPIRED, text)))
         }
         Outcome::KilledWorkers => {

@@ -55,11 +55,11 @@ pub(crate) async fn run(
         let (lane, pulled) = tokio::select! {
             biased;
             () = stop.cancelled() => return lanes.close().await,
-            () = shared.freed.notified() => { lanes.start_waiting(); continue }
             pulled = a.next() => (0, pulled),
             pulled = b.next() => (1, pulled),
             pulled = c.next() => (2, pulled),
             pulled = d.next() => (3, pulled),
+            () = shared.freed.notified() => { lanes.start_waiting(); continue }
             changed = paused.changed() => {
                 // The watcher ends only with the worker, and then `stop` has fired or is about to.
                 if changed.is_err() { stop.cancelled().await }
@@ -93,13 +93,7 @@ impl<'a> Lanes<'a> {
     async fn open(shared: &'a Arc<Shared>) -> Result<Self, WorkerError> {
         let pullers =
             [open(shared, 0).await?, open(shared, 1).await?, open(shared, 2).await?, open(shared, 3).await?];
-        Ok(Self {
-            shared,
-            pullers,
-            pending: [0; 4],
-            allocator: Allocator::new(),
-            waiting: VecDeque::new(),
-        })
+        Ok(Self { shared, pullers, pending: [0; 4], allocator: Allocator::new(), waiting: VecDeque::new() })
     }
 
     async fn ask(&mut self) -> Result<(), WorkerError> {

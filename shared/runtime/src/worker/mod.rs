@@ -219,9 +219,15 @@ impl Worker {
     ///
     /// # Errors
     /// Where it cannot start: the HTTP address is taken, or NATS refuses.
-    pub async fn run(self, bus: Bus, config: WorkerConfig, stop: CancellationToken) -> Result<(), WorkerError> {
+    pub async fn run(
+        self,
+        bus: Bus,
+        config: WorkerConfig,
+        stop: CancellationToken,
+    ) -> Result<(), WorkerError> {
         let ready = Readiness::default();
-        let listen = http::serve(&config.http_listen, self.metrics.clone(), ready.clone(), self.pages.clone());
+        let listen =
+            http::serve(&config.http_listen, self.metrics.clone(), ready.clone(), self.pages.clone());
         let address = listen.await.map_err(WorkerError::Io)?;
         let shared = Arc::new(self.into_shared(bus, &config));
         tracing::info!(worker = %shared.worker, pool = %shared.pool, slots = shared.slots, http = %address, "starting");
@@ -285,7 +291,10 @@ async fn drain(shared: &Arc<Shared>, patience: Duration) {
     tracing::warn!(busy = shared.busy(), "the drain takes too long; handing back what still runs");
     shared.hand_back.cancel();
     if tokio::time::timeout(Duration::from_secs(5), shared.idle()).await.is_err() {
-        tracing::error!(busy = shared.busy(), "tasks could not be handed back; they go to another worker by themselves");
+        tracing::error!(
+            busy = shared.busy(),
+            "tasks could not be handed back; they go to another worker by themselves"
+        );
     }
 }
 

@@ -55,7 +55,8 @@ async fn finish(shared: &Shared, hand: &InHand, end: End) -> Result<(), BusError
     };
     let mut span = send_span("send results", hand);
     let to = Recipient::of(&hand.routed);
-    let trace_id = hand.trace.as_ref().map(tasklane_telemetry::TraceContext::trace_id_hex).unwrap_or_default();
+    let trace_id =
+        hand.trace.as_ref().map(tasklane_telemetry::TraceContext::trace_id_hex).unwrap_or_default();
     let result = story::result(hand.routed.clone(), end, trace_id, time::now_us());
     span.set_with(names::MESSAGING_DESTINATION_NAME, || subjects::result(&result.task_id));
     let context = span.context();
@@ -106,7 +107,10 @@ async fn failed(shared: &Shared, hand: &InHand, e: TaskError) -> Result<(), BusE
             if expiry::retry_comes_too_late(now_ms, ms, deadline_ms) {
                 let error = Refusal::new(
                     code::EXPIRED,
-                    format!("attempt {} failed ({} {}), and the deadline leaves no time for another", hand.n, e.code, e.message),
+                    format!(
+                        "attempt {} failed ({} {}), and the deadline leaves no time for another",
+                        hand.n, e.code, e.message
+                    ),
                 );
                 return finish(shared, hand, End::Expired(error.to_error())).await;
             }
@@ -116,7 +120,10 @@ async fn failed(shared: &Shared, hand: &InHand, e: TaskError) -> Result<(), BusE
             give_up(shared, hand, Refusal::new(e.code, e.message).to_error()).await
         }
         retry::Next::GiveUp(retry::GiveUp::AttemptsUsedUp { attempt, max }) => {
-            let text = format!("attempt {attempt} of {max} failed and no more are allowed; the last one: {} {}", e.code, e.message);
+            let text = format!(
+                "attempt {attempt} of {max} failed and no more are allowed; the last one: {} {}",
+                e.code, e.message
+            );
             give_up(shared, hand, Refusal::new(code::EXHAUSTED, text).to_error()).await
         }
     }
@@ -143,7 +150,8 @@ async fn try_again(shared: &Shared, hand: &InHand, after: Duration) -> Result<()
 
 /// The dead letter first, then the result: whoever sees the result finds the letter.
 async fn give_up(shared: &Shared, hand: &InHand, error: v1::TaskError) -> Result<(), BusError> {
-    let letter = story::dead_letter(hand.routed.clone(), error.clone(), hand.delivery.subject(), time::now_us());
+    let letter =
+        story::dead_letter(hand.routed.clone(), error.clone(), hand.delivery.subject(), time::now_us());
     let id = format!("{}.d", hand.task().id);
     let capability = story::capability(&hand.routed);
     record::dead_letter(&shared.bus, &letter, capability, &id, hand.trace.as_ref()).await?;
@@ -200,7 +208,8 @@ pub(crate) async fn unreadable(shared: &Shared, delivery: &Delivery, why: &Refus
         time::now_us(),
     );
     let id = format!("WORK.{}", delivery.place.sequence);
-    match record::dead_letter(&shared.bus, &letter, tasklane_domain::enrich::ANY_CAPABILITY, &id, None).await {
+    match record::dead_letter(&shared.bus, &letter, tasklane_domain::enrich::ANY_CAPABILITY, &id, None).await
+    {
         Ok(()) => ack(delivery).await,
         Err(e) => tracing::error!("an unreadable message could not be put aside: {e}"),
     }

@@ -1,0 +1,8 @@
+//! Submissions, in every form.
+#![no_main]
+
+#[path = "../src/targets.rs"]
+#[allow(dead_code)]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::submission(data));
