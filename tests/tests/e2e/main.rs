@@ -1,0 +1,6 @@
+//! Tasklane from its user's side: real processes, a real NATS server, no knowledge of the inside. One program, for
+//! linking is what tests like these spend their time on; one file for each subject.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
+mod basics;
