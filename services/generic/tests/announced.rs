@@ -63,7 +63,8 @@ fn the_schema_of_compute_takes_what_the_handler_takes() {
 fn the_schema_of_error_takes_what_the_handler_takes() {
     let schema = jsonschema::validator_for(&error::schema()).unwrap();
     for mode in ["retriable", "permanent", "panic", "timeout", "exit", "out_of_memory", "flaky", "sleep"] {
-        let good = json!({"mode": mode, "message": "m", "fail_attempts": 2, "retry_after_ms": 5, "delay_ms": 0});
+        let good =
+            json!({"mode": mode, "message": "m", "fail_attempts": 2, "retry_after_ms": 5, "delay_ms": 0});
         assert!(schema.is_valid(&good), "{good}");
     }
     for bad in [

@@ -124,6 +124,14 @@ impl Failure {
                 Self::limit("too many functions are defined", "max_functions", limits.max_functions)
             }
             ParseErrorType::LiteralTooLarge(what, _) => Self::too_large(limits, what, at),
+            ParseErrorType::VariableUndefined(name) => {
+                let name = shorten(name);
+                let text = format!(
+                    "there is no variable `{name}`; a function sees its own parameters alone, so give it a variable \
+                     from outside with `curry`"
+                );
+                Self::Syntax { at, text }
+            }
             other => Self::Syntax { at, text: shorten(&other.to_string()) },
         }
     }

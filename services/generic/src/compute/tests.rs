@@ -37,6 +37,9 @@ fn an_expression_over_inputs() {
     let payload =
         json!({"expression": "list.filter(|x| x > 1.5).map(|x| x * 2)", "inputs": {"list": [1.0, 2.0, 3.5]}});
     assert_eq!(run(&ComputeConfig::default(), payload).unwrap(), json!([4.0, 7.0]));
+    let text = "let over = |limit, x| x > limit; list.filter(over.curry(limit))";
+    let payload = json!({"script": text, "inputs": {"limit": 2, "list": [1, 2, 3]}});
+    assert_eq!(run(&ComputeConfig::default(), payload).unwrap(), json!([3]));
 }
 
 #[test]
@@ -48,7 +51,6 @@ fn a_script_with_functions_maps_and_texts() {
         out
     "#;
     assert_eq!(script(text).unwrap(), json!({"fib": 610, "text": "åß", "none": null, "list": [0, 1, 4]}));
-    assert_eq!(script("exit(3); 4").unwrap(), json!(3));
 }
 
 #[test]
@@ -61,6 +63,8 @@ fn a_mistake_is_told_with_its_line_and_column() {
         ("TL2201", true),
         "{message}"
     );
+    let (code, message) = code_of(script("let most = 1; [1, 2].filter(|x| x > most)"));
+    assert_eq!((code, message.contains("most") && message.contains("curry")), ("TL2201", true), "{message}");
     let (code, message) = code_of(script("let a = [1];\nlet b = 2;\na[3]"));
     assert_eq!((code, message.contains("line 3, column 3")), ("TL2202", true), "{message}");
     let (code, message) = code_of(script("fn f(x) {\n  throw `no ${x}`\n}\nf(7)"));
@@ -91,6 +95,11 @@ fn nothing_outside_of_the_script_can_be_reached() {
         "print(1)",
         "debug(1)",
         "sleep(100)",
+        "Fn(\"sleep\").call(100)",
+        "Fn(\"eval\").call(\"1\")",
+        "call(\"eval\", \"1\")",
+        "parse_json(\"1\")",
+        "exit(1)",
         "timestamp()",
         "open_file(\"/etc/passwd\")",
         "export let x = 1;",
@@ -114,13 +123,20 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     ("huge blob", "blob(1000000000)", "max_array_size"),
     ("growing array", "let a = []; loop { a.push(0); }", "max_array_size"),
     ("doubling array", "let a = [1]; loop { a += a; }", "max_array_size"),
-    ("array within array", "let a = []; loop { a = [a]; }", "max_array_size"),
+    ("array within array", DEEPER, "max_array_size"),
     ("array doubled within array", "let a = [1]; loop { a = [a, a]; }", "max_array_size"),
-    ("map within map", "let m = #{}; loop { m = #{m: m}; }", "max_map_size"),
+    (
+        "map within map",
+        "let m = #{}; loop { m = #{m:#{m:#{m:#{m:#{m:#{m:#{m:#{m:#{m:#{m: m}}}}}}}}}}; }",
+        "max_map_size",
+    ),
     ("many variables", "loop { let a = 1; let b = 2; } ", "max_operations"),
     ("range without end", "let n = 0; for i in 0..9223372036854775807 { n += i % 2; } n", "max_operations"),
     ("characters of a long text", "let s = \"\"; s.pad(262144, \"x\"); s.split(\"\")", "max_array_size"),
 ];
+
+/// Deep by many levels a step: each step measures the whole value.
+const DEEPER: &str = "let a = []; loop { a = [[[[[[[[[[[[a]]]]]]]]]]]]; }";
 
 #[test]
 fn every_hostile_script_ends_in_its_limit_within_its_time() {
@@ -130,7 +146,7 @@ fn every_hostile_script_ends_in_its_limit_within_its_time() {
         let begun = Instant::now();
         let (code, message) = code_of(run_on(&compute, &json!({"script": text})));
         assert!(code == "TL2203" && message.contains(key), "{name}: {code} {message}");
-        assert!(begun.elapsed() < Duration::from_secs(15), "{name} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{name} took {:?}", begun.elapsed());
     }
 }
 
@@ -151,23 +167,38 @@ fn what_is_nested_too_deep_to_read_is_refused() {
         let (code, message) = code_of(script(&text));
         assert!(["TL2201", "TL2203"].contains(&code), "{:.20}: {code} {message}", text);
     }
-    assert_eq!(code_of(script(&many("(", ")"))).1.contains("max_expression_depth"), true);
-    assert_eq!(code_of(script(&" ".repeat(70_000))).1.contains("max_script_bytes"), true);
+    assert!(code_of(script(&many("(", ")"))).1.contains("max_expression_depth"));
+    assert!(code_of(script(&" ".repeat(70_000))).1.contains("max_script_bytes"));
 }
 
 #[test]
 fn a_value_as_deep_as_the_limits_allow_does_not_break_the_thread() {
-    let limits = ComputeConfig {
-        max_array_size: 100_000,
-        max_operations: u64::MAX,
-        max_ms: 10_000,
-        ..ComputeConfig::default()
-    };
-    let (code, message) = code_of(run(
-        &limits,
-        json!({"script": "let a = []; for i in 0..9990 { a = [a]; } let b = a; a == b; a"}),
-    ));
+    let limits = ComputeConfig { max_ms: 60_000, ..ComputeConfig::default() };
+    let text =
+        DEEPER.replace("loop", "for i in 0..832") + " let b = a; b == a; a.len() + b.to_string().len(); a";
+    let (code, message) = code_of(run(&limits, json!({"script": text})));
     assert_eq!((code, message.contains("nested deeper")), ("TL2205", true), "{message}");
+}
+
+#[test]
+fn many_values_each_within_its_limit_end_at_the_memory_of_the_process() {
+    let limits = ComputeConfig { memory_mb: 32, max_ms: 60_000, ..ComputeConfig::default() };
+    let text = r#"
+        fn hoard(n) {
+            let s = ""; s.pad(250000, "x"); s += n;
+            let t = s + "y"; let u = s + "z"; let v = s + "w"; let a = []; a.pad(9000, n); let b = a; let c = a; let d = a;
+            if n > 0 { hoard(n - 1); }
+            s.len() + t.len() + u.len() + v.len() + a.len() + b.len() + c.len() + d.len()
+        }
+        hoard(46)
+    "#;
+    let result = run(&limits, json!({"script": text}));
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: many_values_...: only Linux tells how much memory a process has");
+        return;
+    }
+    let error = result.unwrap_err();
+    assert_eq!((error.code.as_str(), error.retriable), ("TL3200", true), "{}", error.message);
 }
 
 #[test]
@@ -185,13 +216,47 @@ fn time_ends_a_script_wherever_it_is() {
     }
 }
 
+/// The standard library's sort panics where it notices; the engine must not fall with it.
 #[test]
-fn an_order_that_is_none_fails_the_script_alone() {
+fn an_order_that_is_none_does_not_break_the_thread() {
     let compute = Compute::start(ComputeConfig { threads: 1, ..ComputeConfig::default() }).unwrap();
-    let text = "let a = []; for i in 0..500 { a.push(i * 7919 % 503); } a.sort(|x, y| if (x * y) % 3 == 0 { 1 } else { -1 }); a.len()";
-    let result = run_on(&compute, &json!({"script": text}));
-    eprintln!("{result:?}");
+    let text = "let a = []; for i in 0..500 { a.push(i * 7919 % 503); } \
+                a.sort(|x, y| if (x * y) % 3 == 0 { 1 } else { -1 }); a.len()";
+    match run_on(&compute, &json!({"script": text})) {
+        Ok(length) => assert_eq!(length, json!(500)),
+        Err(error) => assert_eq!(error.code.as_str(), "TL2202", "{}", error.message),
+    }
     assert_eq!(run_on(&compute, &json!({"expression": "1 + 1"})).unwrap(), json!(2));
+}
+
+#[test]
+fn a_script_whose_task_is_over_stops_and_leaves_its_thread() {
+    let limits =
+        ComputeConfig { threads: 1, max_operations: u64::MAX, max_ms: 3_600_000, ..ComputeConfig::default() };
+    let compute = Compute::start(limits).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let over = CancellationToken::new();
+    let payload = |text: &str| Payload {
+        bytes: json!({"script": text}).to_string().into(),
+        content_type: String::new(),
+    };
+    let ended = runtime.block_on(async {
+        let endless = compute.handle(payload("loop {}"), over.clone());
+        let next = compute.handle(payload("7"), CancellationToken::new());
+        let cancel = async {
+            tokio::task::yield_now().await;
+            over.cancel();
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            biased;
+            _ = endless => None,
+            next = next => Some(next),
+            () = cancel => None,
+        }
+    });
+    let value: Value = serde_json::from_slice(&ended.unwrap().unwrap().bytes).unwrap();
+    assert_eq!(value, json!({"value": 7}));
 }
 
 proptest! {

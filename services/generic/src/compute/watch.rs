@@ -41,7 +41,7 @@ impl Watch {
         if Instant::now() >= self.until {
             return Some(Stop::TimeUp);
         }
-        if step % EVERY != 0 {
+        if !step.is_multiple_of(EVERY) {
             return None;
         }
         if self.cancelled.is_cancelled() {
