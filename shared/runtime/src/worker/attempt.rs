@@ -14,25 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::hold::Hold;
 use super::settle;
 use super::shared::{Served, Shared, Slot};
-use crate::handler::{Ctx, CtxInner, Output, Payload, TaskError, read_object};
+use super::supervise::{self, Bounds, Outcome};
+use crate::handler::{Ctx, CtxInner, Payload, TaskError, read_object};
 use crate::record::{self, Recipient};
-
-/// A handler that runs longer than this is announced as `started` to whoever listens; shorter ones are over before
-/// anybody could look.
-const WORTH_TELLING: Duration = Duration::from_millis(20);
-
-/// How an attempt ended. The runtime acts on it; the handler never does.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Done(Output),
-    Failed(TaskError),
-    Cancelled,
-    Expired,
-    /// Not the task's fault: the worker is going.
-    HandBack,
-    /// Its workers died as often as it may be tried.
-    KilledWorkers,
-}
 
 /// A task in hand.
 pub(crate) struct InHand {
@@ -134,7 +118,7 @@ async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
     served.metrics.queue_wait(Duration::from_secs_f64(wait / 1000.0));
 
     let begun = Instant::now();
-    let outcome = supervise(shared, hand, served).await;
+    let outcome = run_handler(shared, hand, served).await;
     let took = begun.elapsed();
     served.metrics.duration(took);
     if matches!(outcome, Outcome::Done(_)) {
@@ -213,9 +197,8 @@ fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> v
     }
 }
 
-/// Runs the handler in a task of its own: a panic ends that task alone, and a handler that blocks its thread cannot
-/// keep us from seeing that its time is up.
-async fn supervise(shared: &Arc<Shared>, hand: &InHand, served: &Served) -> Outcome {
+/// Runs the handler in a task of its own.
+async fn run_handler(shared: &Arc<Shared>, hand: &InHand, served: &Served) -> Outcome {
     let task = hand.task();
     let limit = limit(hand);
     let token = shared.cancels.begin(&task.id);
@@ -228,63 +211,13 @@ async fn supervise(shared: &Arc<Shared>, hand: &InHand, served: &Served) -> Outc
         }
     };
     let (payload, _buffer) = payload;
-    let mut running = tokio::spawn((served.handler)(ctx.clone(), payload));
-    let outcome = tokio::select! {
-        biased;
-        ended = &mut running => joined(ended),
-        ended = watch(&ctx, &token, limit, &shared.hand_back) => {
-            running.abort();
-            ended
-        }
-    };
+    let running = tokio::spawn((served.handler)(ctx.clone(), payload));
+    let bounds = Bounds { limit, cancelled: &token, hand_back: &shared.hand_back };
+    let body = serde_json::json!({"worker": ctx.worker(), "attempt": ctx.attempt()});
+    let outcome = supervise::supervise(running, &bounds, ctx.event("started", &body)).await;
     token.cancel();
     shared.cancels.done(&task.id);
     outcome
-}
-
-/// What ends an attempt from outside.
-async fn watch(
-    ctx: &Ctx,
-    token: &CancellationToken,
-    limit: Duration,
-    hand_back: &CancellationToken,
-) -> Outcome {
-    let told = async {
-        tokio::time::sleep(WORTH_TELLING).await;
-        let body = serde_json::json!({"worker": ctx.worker(), "attempt": ctx.attempt()});
-        ctx.event("started", &body).await;
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = told => Outcome::HandBack,
-        () = token.cancelled() => Outcome::Cancelled,
-        () = hand_back.cancelled() => Outcome::HandBack,
-        () = tokio::time::sleep(limit) => Outcome::Failed(TaskError::retry(
-            code::TIMED_OUT,
-            format!(
-                "the attempt took longer than its max processing time of {} ms; give the task a larger \
-                 `requirements.max_processing_time_ms`, or less work",
-                limit.as_millis()
-            ),
-        )),
-    }
-}
-
-fn joined(ended: Result<Result<Output, TaskError>, tokio::task::JoinError>) -> Outcome {
-    match ended {
-        Ok(Ok(output)) => Outcome::Done(output),
-        Ok(Err(e)) => Outcome::Failed(e),
-        Err(e) if e.is_panic() => {
-            let panic = e.into_panic();
-            let text = panic
-                .downcast_ref::<&str>()
-                .map(|s| (*s).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "without a message".to_owned());
-            Outcome::Failed(TaskError::retry(code::PANICKED, format!("the handler panicked: {text}")))
-        }
-        Err(_) => Outcome::HandBack,
-    }
 }
 
 /// The max processing time, cut at the deadline.

@@ -7,6 +7,7 @@ mod lanes;
 mod pause;
 mod settle;
 mod shared;
+mod supervise;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -11,9 +11,10 @@ use tasklane_contract::{Message as _, Refusal, code, headers, subjects, time, v1
 use tasklane_domain::{expiry, retry};
 use tasklane_telemetry::{Outcome as Counted, Span, SpanKind, names};
 
-use super::attempt::{InHand, Outcome, end_of, forget_attempt};
+use super::attempt::{InHand, end_of, forget_attempt};
 use super::hold::Hold;
 use super::shared::Shared;
+use super::supervise::Outcome;
 use crate::handler::TaskError;
 use crate::record::{self, Recipient};
 
