@@ -99,6 +99,26 @@ pub struct Lane {
     pub expected_wait_ms: Option<f64>,
 }
 
+impl Lane {
+    /// Whether it is the waiting room: tasks that nobody can do yet. They are handed out and put back in turn, so
+    /// that those which count as running wait as well.
+    pub fn is_waiting_room(&self) -> bool {
+        self.pool == "_"
+    }
+}
+
+impl Lanes {
+    /// Tasks that wait for a worker that can do them.
+    pub fn waiting(&self) -> u64 {
+        self.lanes.iter().filter(|l| l.is_waiting_room()).map(|l| l.queued.all() + l.running).sum()
+    }
+
+    /// The pools, without the waiting room.
+    pub fn pools(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|l| !l.is_waiting_room())
+    }
+}
+
 /// Tasks that wait, by priority.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -28,7 +28,7 @@ Examples:
 
 /// Submit tasks to Tasklane, look at them, and operate it
 #[derive(Debug, Parser)]
-#[command(name = "tasklane", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "tasklane", version, after_help = EXIT_CODES, disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -51,6 +51,7 @@ pub struct Connection {
         global = true,
         value_name = "URL",
         env = "TASKLANE_NATS_URL",
+        hide_env_values = true,
         default_value = "nats://127.0.0.1:4222"
     )]
     pub nats: String,
@@ -58,46 +59,85 @@ pub struct Connection {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
+        hide_env_values = true,
         value_name = "FILE",
-        env = "TASKLANE_NATS_CREDENTIALS_FILE",
-        hide_env_values = true
+        env = "TASKLANE_NATS_CREDENTIALS_FILE"
     )]
     pub creds: Option<String>,
     /// A file with an nkey seed
-    #[arg(long, global = true, value_name = "FILE", env = "TASKLANE_NATS_NKEY_FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        hide_env_values = true,
+        value_name = "FILE",
+        env = "TASKLANE_NATS_NKEY_FILE"
+    )]
     pub nkey: Option<String>,
     /// A user's name, with --password-file
-    #[arg(long, global = true, env = "TASKLANE_NATS_USER", requires = "password_file")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        hide_env_values = true,
+        env = "TASKLANE_NATS_USER",
+        requires = "password_file"
+    )]
     pub user: Option<String>,
     /// A file with the user's password
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
+        hide_env_values = true,
         value_name = "FILE",
-        env = "TASKLANE_NATS_PASSWORD_FILE",
-        hide_env_values = true
+        env = "TASKLANE_NATS_PASSWORD_FILE"
     )]
     pub password_file: Option<String>,
     /// A CA certificate; given, TLS is required
-    #[arg(long, global = true, value_name = "FILE", env = "TASKLANE_NATS_TLS_CA_FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        hide_env_values = true,
+        value_name = "FILE",
+        env = "TASKLANE_NATS_TLS_CA_FILE"
+    )]
     pub tls_ca: Option<String>,
     /// A client certificate, with --tls-key
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
+        hide_env_values = true,
         value_name = "FILE",
         env = "TASKLANE_NATS_TLS_CERT_FILE",
         requires = "tls_key"
     )]
     pub tls_cert: Option<String>,
     /// The client certificate's key
-    #[arg(long, global = true, value_name = "FILE", env = "TASKLANE_NATS_TLS_KEY_FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        hide_env_values = true,
+        value_name = "FILE",
+        env = "TASKLANE_NATS_TLS_KEY_FILE"
+    )]
     pub tls_key: Option<String>,
     /// Prefix of inboxes, where the server's permissions ask for one
-    #[arg(long, global = true, value_name = "PREFIX", env = "TASKLANE_NATS_INBOX_PREFIX")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        hide_env_values = true,
+        value_name = "PREFIX",
+        env = "TASKLANE_NATS_INBOX_PREFIX"
+    )]
     pub inbox_prefix: Option<String>,
     /// How long an acknowledgement or an answer may take
-    #[arg(long, global = true, value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
+    #[arg(long, global = true, hide_short_help = true, hide_env_values = true, value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
     pub answer_timeout: Duration,
 }
 

@@ -119,7 +119,7 @@ pub async fn send(bus: &Bus, plan: &mut Plan) -> Result<Submitted, CliError> {
     span.set(names::TASK_TYPE, task.task_type.clone());
     let sent = store(bus, task, plan.document.as_ref(), &mut span).await;
     if let Err(e) = &sent {
-        span.error("TL9002", e);
+        span.error(code::NATS.as_str(), e);
     }
     sent
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use tasklane_runtime::bus::BusError;
 use tasklane_runtime::contract::{Code, Refusal, code};
 
+use crate::format::without_secrets;
+
 /// How the command ended, as the shell sees it. The numbers are promised in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -113,11 +115,20 @@ impl From<BusError> for CliError {
             BusError::Server(_) => {
                 (Exit::Unreachable, "update the server; `scripts/setup.sh` fetches one that fits")
             }
+            BusError::NotStored { reason, .. } if reason.contains("no stream found") => (
+                Exit::Unreachable,
+                "no router has set this server up yet: start one (`tasklane up` starts all)",
+            ),
             _ => (Exit::Unreachable, "`tasklane doctor` says what is missing"),
         };
         let message = match &error {
+            BusError::NoAnswer { subject, reason } if reason.contains("no responders") => {
+                format!("nobody answers on {subject}")
+            }
             // The bus's own text goes on with advice for a service; ours stands in the remedy.
-            BusError::Connect { url, reason } => format!("NATS at {url} cannot be reached: {reason}"),
+            BusError::Connect { url, reason } => {
+                format!("NATS at {} cannot be reached: {reason}", without_secrets(url))
+            }
             other => other.to_string(),
         };
         Self::new(error.code(), exit, message).remedy(remedy)

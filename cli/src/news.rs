@@ -85,7 +85,7 @@ pub enum Waited {
 /// Waits for a task's result; `None` waits for ever. Events on the way go to `on_event`.
 ///
 /// # Errors
-/// A result that cannot be read. That NATS is away for a while is waited out.
+/// None of its own: that NATS is away for a while is waited out.
 pub async fn wait(
     bus: &Bus,
     mut feed: Feed,
@@ -110,10 +110,10 @@ pub async fn wait(
                 // Only a closed client ends the feed; the poll goes on and says what is wrong.
                 None => feed = Box::pin(futures::stream::pending()),
             },
-            _ = poll.tick() => match stored(bus, task_id).await {
-                Ok(Some(stored)) => return Ok(Waited::Done(Box::new(stored))),
-                Err(e) if bus.is_connected() => return Err(e),
-                Ok(None) | Err(_) => {}
+            // That nothing is found, or NATS is away, ends nothing: the result comes over the feed all the same; the
+            // poll only makes up for what that has lost.
+            _ = poll.tick() => if let Ok(Some(stored)) = stored(bus, task_id).await {
+                return Ok(Waited::Done(Box::new(stored)));
             },
             () = &mut over => return Ok(Waited::TooLong),
             // Without a handler for signals there is nothing to listen for, and the wait goes on.

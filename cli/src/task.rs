@@ -52,7 +52,7 @@ pub struct TaskArgs {
     /// Not to be started before: 10m (from now) or 2026-11-20T12:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = units::when)]
     pub not_before: Option<When>,
-    /// The task's id; the same id is never accepted twice. Without it a fresh one is made
+    /// The task's id, so that submitting it twice does no harm; without it a fresh one is made
     #[arg(long)]
     pub id: Option<String>,
 }

@@ -20,7 +20,7 @@ pub async fn run(args: IdArgs, session: &Session) -> Result<Exit, CliError> {
         (false, true) => session.print(&format!("{} is being cancelled", args.id))?,
         (false, false) => {
             let status = said.status.as_deref().unwrap_or("finished");
-            session.print(&format!("{} was not cancelled: it has {status} already", args.id))?;
+            session.print(&format!("{} was not cancelled: it had ended before ({status})", args.id))?;
         }
     }
     Ok(if said.cancelled { Exit::Succeeded } else { Exit::Failed })

@@ -1,5 +1,8 @@
 //! `tasklane dead`: tasks that were given up.
 
+use tasklane_runtime::contract::code;
+use tasklane_runtime::domain::name;
+
 use crate::api::Replay;
 use crate::cli::{DeadCommand, DeadListArgs, ReplayArgs};
 use crate::error::{CliError, Exit};
@@ -23,15 +26,22 @@ pub async fn run(command: DeadCommand, session: &Session) -> Result<Exit, CliErr
     }
 }
 
+/// A task type as dead letters name it.
+fn task_type(given: Option<&str>) -> Result<Option<String>, CliError> {
+    let normal = given.map(name::normalize_task_type).transpose();
+    normal.map_err(|e| CliError::usage(code::BAD_NAME, e.to_string()))
+}
+
 async fn list(args: DeadListArgs, session: &Session) -> Result<Exit, CliError> {
+    let wanted = task_type(args.task_type.as_deref())?;
     let bus = session.bus().await?;
-    let request = serde_json::json!({"after": args.after, "limit": args.limit, "task_type": args.task_type});
+    let request = serde_json::json!({"after": args.after, "limit": args.limit, "task_type": wanted});
     session.show(&bus, "api.dead.list", &request, lists::dead).await?;
     Ok(Exit::Succeeded)
 }
 
 async fn replay(args: ReplayArgs, session: &Session) -> Result<Exit, CliError> {
-    let request = match (&args.task_type, args.all) {
+    let request = match (task_type(args.task_type.as_deref())?, args.all) {
         (Some(task_type), _) => serde_json::json!({"task_type": task_type}),
         (None, true) => serde_json::json!({"all": true}),
         (None, false) => serde_json::json!({"sequences": args.numbers}),

@@ -82,7 +82,7 @@ async fn warn_if_nobody(bus: &Bus, session: &Session, task: &bytes::Bytes, line:
             .ok()
             .filter(|said| matches!(said.route.pool.as_str(), "_" | ""))
             .map(|said| format!("nobody can do it now: {}; the task waits", one_line(&said.route.reason))),
-        Err(e) => Some(format!("the router does not answer ({e}); the task is stored and waits")),
+        Err(e) => Some(format!("{}; the task is stored and waits", CliError::from(e))),
     };
     if let Some(warning) = warning {
         line.suspend(|| session.warn(&warning));

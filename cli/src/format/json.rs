@@ -55,6 +55,19 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
+/// Every line cut to `most` characters; and whether one was longer.
+pub fn narrow(text: &str, most: usize) -> (String, bool) {
+    let mut cut = false;
+    let lines = text.lines().map(|line| match line.char_indices().nth(most) {
+        Some((at, _)) => {
+            cut = true;
+            format!("{}…", &line[..at])
+        }
+        None => line.to_owned(),
+    });
+    (lines.collect::<Vec<_>>().join("\n"), cut)
+}
+
 /// The first `most` lines, and how many were left out.
 pub fn head(text: &str, most: usize) -> (String, usize) {
     let total = text.lines().count();
@@ -91,6 +104,8 @@ mod tests {
     fn a_long_text_is_cut_at_a_line() {
         assert_eq!(head("a\nb\nc", 2), ("a\nb".into(), 1));
         assert_eq!(head("a\nb", 2), ("a\nb".into(), 0));
+        assert_eq!(narrow("äbc\nab", 2), ("äb…\nab".into(), true));
+        assert_eq!(narrow("abc", 3), ("abc".into(), false));
     }
 
     proptest! {

@@ -1,11 +1,8 @@
 //! Workers, lanes, dead letters: the tables of an operator.
 
-use super::{Paint, bytes, count, json, ms, one_line, table::Table};
+use super::{Paint, bytes, count, json, ms, one_line, table::Table, waits};
 use crate::api::{Dead, DeadList, Explanation, Lane, Lanes, Workers};
 use crate::format::result;
-
-/// The waiting room's name in place of `_`.
-const WAITING: &str = "(nobody yet)";
 
 /// Every worker.
 pub fn workers(said: &Workers, paint: Paint) -> String {
@@ -70,7 +67,6 @@ pub fn task_types(said: &Workers, paint: Paint) -> String {
 
 fn state(lane: &Lane) -> &'static str {
     match lane {
-        l if l.pool == "_" => "waiting",
         l if l.paused => "paused",
         l if l.live => "live",
         _ => "gone",
@@ -91,27 +87,30 @@ pub fn lanes(said: &Lanes, paint: Paint) -> String {
         ">LOW",
         ">WAIT",
     ]);
-    for l in &said.lanes {
-        let nowhere = l.pool == "_";
-        let fleet = |n: u64| if nowhere { "-".to_owned() } else { n.to_string() };
+    for l in said.pools() {
         table.row([
-            if nowhere { WAITING } else { l.pool.as_str() },
+            &l.pool,
             state(l),
-            &fleet(l.workers.into()),
-            &fleet(l.slots.into()),
-            &fleet(l.running),
+            &l.workers.to_string(),
+            &l.slots.to_string(),
+            &l.running.to_string(),
             &l.queued.critical.to_string(),
             &l.queued.high.to_string(),
             &l.queued.normal.to_string(),
             &l.queued.low.to_string(),
-            &l.expected_wait_ms.filter(|_| !nowhere).map_or("-".to_owned(), ms),
+            &l.expected_wait_ms.map_or("-".to_owned(), ms),
         ]);
     }
     let mut streams = Table::new(&["STREAM", ">MESSAGES", ">SIZE"]);
     for (name, stream) in &said.streams {
         streams.row([name, &stream.messages.to_string(), &bytes(stream.bytes)]);
     }
-    let mut out = table.render(paint);
+    let mut out = if table.is_empty() { "no pool is there\n".to_owned() } else { table.render(paint) };
+    if said.waiting() > 0 {
+        let waiting =
+            format!("{} for a worker that can; `tasklane explain TYPE` says why", waits(said.waiting()));
+        out += &format!("{}\n", paint.warn(&waiting));
+    }
     if !streams.is_empty() {
         out += &format!("\n{}", streams.render(paint));
     }
@@ -196,24 +195,21 @@ pub fn dead_letter(d: &Dead, paint: Paint) -> String {
     }
     let last = match d.replayable {
         true => format!("tasklane dead replay {} submits it again", d.sequence),
-        false => "it cannot be replayed: what came was not a task".to_owned(),
+        false => "it was refused as it came, so there is nothing to replay; submit it mended".to_owned(),
     };
     out + &format!("{}\n", paint.dim(&last))
 }
 
 /// One page for `top`: totals, pools, workers. At most `height` lines.
 pub fn top(lanes_said: &Lanes, workers_said: &Workers, height: usize, paint: Paint) -> String {
-    let sum = |of: fn(&Lane) -> u64| lanes_said.lanes.iter().map(of).sum::<u64>();
-    let waiting = lanes_said.lanes.iter().filter(|l| l.pool == "_").map(|l| l.queued.all()).sum::<u64>();
-    let queued = sum(|l| l.queued.all()) - waiting;
+    let sum = |of: fn(&Lane) -> u64| lanes_said.pools().map(of).sum::<u64>();
     let done: u64 = workers_said.workers.iter().map(|w| w.finished).sum();
     let mut out = format!(
-        "{}  {} queued · {} running · {} finished · {} waiting for a worker that can\n\n",
+        "{}  {} queued · {} running · {} finished\n\n",
         paint.bold("tasklane"),
-        queued,
+        sum(|l| l.queued.all()),
         sum(|l| l.running),
-        done,
-        waiting
+        done
     );
     out += &lanes(lanes_said, paint);
     out.push('\n');
@@ -250,7 +246,7 @@ mod tests {
         {"pool":"document","live":true,"paused":false,"workers":2,"slots":8,
          "queued":{"critical":0,"high":1,"normal":20,"low":300},"running":8,"expected_wait_ms":1234.5},
         {"pool":"_","live":false,"paused":false,"workers":0,"slots":0,
-         "queued":{"critical":0,"high":0,"normal":3,"low":0},"running":0,"expected_wait_ms":null}],
+         "queued":{"critical":0,"high":0,"normal":3,"low":0},"running":1,"expected_wait_ms":null}],
         "streams":{"WORK":{"messages":321,"bytes":20480}}}"#;
 
     const WORKERS: &str = r#"{"workers":[
@@ -264,9 +260,9 @@ mod tests {
     #[test]
     fn lanes_and_streams() {
         let expected = "\
-POOL          STATE    WORKERS  SLOTS  RUNNING  CRITICAL  HIGH  NORMAL  LOW   WAIT
-document      live           2      8        8         0     1      20  300  1.2 s
-(nobody yet)  waiting        -      -        -         0     0       3    0      -
+POOL      STATE  WORKERS  SLOTS  RUNNING  CRITICAL  HIGH  NORMAL  LOW   WAIT
+document  live         2      8        8         0     1      20  300  1.2 s
+4 tasks wait for a worker that can; `tasklane explain TYPE` says why
 
 STREAM  MESSAGES     SIZE
 WORK         321  20.0 KB
@@ -318,9 +314,7 @@ payload:
 tasklane dead replay 7 submits it again
 ";
         assert_eq!(dead_letter(&list.dead[0], PLAIN), expected);
-        assert!(
-            dead_letter(&list.dead[1], PLAIN).contains("as it came (6 B):\n{oops\\n\nit cannot be replayed")
-        );
+        assert!(dead_letter(&list.dead[1], PLAIN).contains("as it came (6 B):\n{oops\\n\nit was refused"));
         assert_eq!(dead(&DeadList::default(), PLAIN), "no dead letters\n");
     }
 
@@ -337,7 +331,7 @@ tasklane dead replay 7 submits it again
     #[test]
     fn top_fits_the_terminal() {
         let page = top(&from(LANES), &from(WORKERS), 100, PLAIN);
-        assert!(page.starts_with("tasklane  321 queued · 8 running · 17 finished · 3 waiting"), "{page}");
+        assert!(page.starts_with("tasklane  321 queued · 8 running · 17 finished\n"), "{page}");
         assert!(page.contains("document-7f  document  ready   1/4    17   35 MB"), "{page}");
         let short = top(&from(LANES), &from(WORKERS), 5, PLAIN);
         assert_eq!(short.lines().count(), 5, "{short}");

@@ -47,6 +47,7 @@ impl Paint {
 pub fn ms(ms: f64) -> String {
     match ms {
         ms if !ms.is_finite() => "-".to_owned(),
+        0.0 => "0 ms".to_owned(),
         ms if ms < 10.0 => format!("{ms:.1} ms"),
         ms if ms < 1000.0 => format!("{ms:.0} ms"),
         ms if ms < 60_000.0 => format!("{:.1} s", ms / 1000.0),
@@ -73,6 +74,22 @@ pub fn count(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// Server URLs without the user and password that may stand in them.
+pub fn without_secrets(urls: &str) -> String {
+    let bare = |url: &str| match url.split_once("://") {
+        Some((scheme, rest)) => {
+            format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+        }
+        None => url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned(),
+    };
+    urls.split(',').map(bare).collect::<Vec<_>>().join(",")
+}
+
+/// How many tasks wait.
+pub fn waits(tasks: u64) -> String {
+    if tasks == 1 { "1 task waits".to_owned() } else { format!("{tasks} tasks wait") }
+}
+
 /// Text from elsewhere on one line of a terminal: control characters, which could move the cursor, are shown instead.
 pub fn one_line(text: &str) -> String {
     text.chars()
@@ -93,6 +110,11 @@ mod tests {
             ["0 B", "1023 B", "1.5 KB", "5.0 MB", "3.0 TB"]
         );
         assert_eq!((count(1, "worker"), count(0, "worker")), ("1 worker".into(), "0 workers".into()));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        assert_eq!(without_secrets("nats://me:secret@a:4222,tls://b,c@d"), "nats://a:4222,tls://b,d");
     }
 
     #[test]

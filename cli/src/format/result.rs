@@ -5,6 +5,8 @@ use crate::record::{Attempt, Failure, Record, Route};
 
 /// Lines of a result that a terminal shows before it says how to see the rest.
 const SHOWN: usize = 100;
+/// Characters of one of its lines.
+const WIDE: usize = 500;
 
 /// A status with its sign.
 pub fn status(status: &str, paint: Paint) -> String {
@@ -35,7 +37,7 @@ pub fn summary(record: &Record, saved: Option<&str>, paint: Paint) -> String {
         Some(place) => out += &format!("result: {place}\n"),
         None => out += &body(record, paint),
     }
-    if record.attempts.len() > 1 || record.error.is_some() {
+    if record.attempts.len() > 1 {
         for attempt in &record.attempts {
             out += &format!("  {}\n", attempt_line(attempt));
         }
@@ -66,13 +68,13 @@ fn body(record: &Record, paint: Paint) -> String {
         );
     }
     let (text, left) = json::head(&json::indent(raw.get()), SHOWN);
-    match left {
-        0 => text + "\n",
-        left => format!(
-            "{text}\n{}\n",
-            paint.dim(&format!("… {left} more lines; --json prints all, --output FILE saves the result"))
-        ),
-    }
+    let (text, cut) = json::narrow(&text, WIDE);
+    let more = match (left, cut) {
+        (0, false) => return text + "\n",
+        (0, true) => "… some lines are cut".to_owned(),
+        (left, _) => format!("… {}", count(left as u64, "more line")),
+    };
+    format!("{text}\n{}\n", paint.dim(&format!("{more}; --json prints all, --output FILE saves the result")))
 }
 
 fn attempt_line(attempt: &Attempt) -> String {
@@ -155,9 +157,18 @@ pub fn route(route: &Route, paint: Paint) -> String {
     }
     let head = match route.pool.as_str() {
         "_" | "" => paint.warn(&format!("nobody can do it now: {}", one_line(&route.reason))),
-        pool => format!("{} {}", paint.good(&one_line(pool)), one_line(&route.reason)),
+        pool => format!("{}  {}", paint.good(&one_line(pool)), one_line(&short_reason(route))),
     };
     if table.is_empty() { head + "\n" } else { format!("{head}\n\n{}", table.render(paint)) }
+}
+
+/// The reason without what the chosen pool's own row says.
+fn short_reason(route: &Route) -> String {
+    let chosen = route.candidates.iter().find(|c| c.pool == route.pool && !c.why.is_empty());
+    match chosen.and_then(|c| route.reason.split_once(c.why.as_str())) {
+        Some((before, after)) => format!("{}{after}", before.trim_end_matches([':', ' '])),
+        None => route.reason.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -234,13 +245,13 @@ worker b · 2 attempts
     #[test]
     fn a_decision_shows_all_who_were_looked_at() {
         let decision: Route = serde_json::from_str(
-            r#"{"pool":"document","score":0.97,"reason":"best score","candidates":[
+            r#"{"pool":"document","score":0.97,"reason":"the best of 2: all capabilities","candidates":[
                 {"pool":"document","score":0.97,"eligible":true,"why":"all capabilities"},
                 {"pool":"generic","score":0.3,"eligible":false,"why":"lacks text_processing"}]}"#,
         )
         .unwrap();
         let expected = "\
-document best score
+document  the best of 2
 
    POOL      SCORE  WHY
 →  document  0.970  all capabilities

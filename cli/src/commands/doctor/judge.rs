@@ -4,7 +4,7 @@ use serde_json::Value;
 use tasklane_runtime::contract::streams::{ConsumerDef, StreamDef};
 
 use crate::api::{Lanes, Workers};
-use crate::format::{Paint, bytes, count, one_line};
+use crate::format::{Paint, bytes, count, one_line, waits};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,16 +172,8 @@ pub fn storage(used: u64, bound: Option<u64>) -> Finding {
 /// Every pool, and what waits for nobody.
 pub fn pools(workers: &Workers, lanes: &Lanes) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for lane in &lanes.lanes {
+    for lane in lanes.pools() {
         let waiting = lane.queued.all();
-        if lane.pool == "_" {
-            if waiting > 0 {
-                let detail = format!("{} for a worker that can do them", waits(waiting));
-                let remedy = "`tasklane explain TYPE` says who is missing; start that service";
-                findings.push(Finding::warn("waiting", detail, remedy));
-            }
-            continue;
-        }
         let what = "pool";
         if lane.paused {
             let detail = format!("{} is paused, {}", lane.pool, waits(waiting));
@@ -192,7 +184,10 @@ pub fn pools(workers: &Workers, lanes: &Lanes) -> Vec<Finding> {
             ));
         } else if !lane.live {
             let detail = format!("{}: no worker is there, {}", lane.pool, waits(waiting));
-            findings.push(Finding::fail(what, detail, format!("start a worker of the pool {}", lane.pool)));
+            let remedy = format!("start a worker of the pool {}", lane.pool);
+            // Nobody there and nobody missed: it may have been scaled down on purpose.
+            let judge = if waiting > 0 { Finding::fail } else { Finding::warn };
+            findings.push(judge(what, detail, remedy));
         } else {
             let detail = format!(
                 "{}: {}, {}, {}",
@@ -204,15 +199,16 @@ pub fn pools(workers: &Workers, lanes: &Lanes) -> Vec<Finding> {
             findings.push(Finding::ok(what, detail));
         }
     }
+    if lanes.waiting() > 0 {
+        let detail = format!("{} for a worker that can", waits(lanes.waiting()));
+        let remedy = "`tasklane explain TYPE` says who is missing: start that service";
+        findings.push(Finding::warn("waiting", detail, remedy));
+    }
     if workers.workers.is_empty() {
         let remedy = "start a service: `tasklane up` starts all, `tasklane-generic` alone is enough for echo";
         findings.push(Finding::fail("pool", "no worker is there: every task waits", remedy));
     }
     findings
-}
-
-fn waits(n: u64) -> String {
-    if n == 1 { "1 task waits".to_owned() } else { format!("{n} tasks wait") }
 }
 
 #[cfg(test)]
@@ -276,7 +272,7 @@ mod tests {
                 (Level::Ok, "a: 2 workers, 8 slots, 0 tasks wait".to_owned()),
                 (Level::Warn, "b is paused, 0 tasks wait".to_owned()),
                 (Level::Fail, "c: no worker is there, 1 task waits".to_owned()),
-                (Level::Warn, "2 tasks wait for a worker that can do them".to_owned()),
+                (Level::Warn, "2 tasks wait for a worker that can".to_owned()),
             ]
         );
         assert_eq!(pools(&Workers::default(), &Lanes::default())[0].level, Level::Fail);

@@ -12,10 +12,14 @@ use tasklane_runtime::domain::priority;
 
 use super::judge::{self, Finding};
 use crate::api::Lanes;
-use crate::format::ms;
+use crate::format::{ms, without_secrets};
 
 /// What makes streams, consumers and buckets.
 const MADE_BY: &str = "the router makes them when it starts: start it, or start it again";
+
+/// What stops it half-way.
+const BEGUN: &str = "the router began to make them and could not go on: its log says why. Often the store is too small for \
+                     the results that are kept (`streams.results_mb`, 4096 as it comes): raise jetstream.max_file_store";
 
 async fn ask(bus: &Bus, request: &str, timeout: Duration) -> Result<Value, BusError> {
     let subject = format!("$JS.API.{request}");
@@ -37,7 +41,7 @@ pub async fn look(bus: &Bus, timeout: Duration) -> Vec<Finding> {
         let remedy =
             "start the server with JetStream: `nats-server -c config/nats-server.conf`, or `nats-server -js`";
         return vec![
-            Finding::ok("nats", format!("{} is connected", bus.url())),
+            Finding::ok("nats", format!("{} is connected", without_secrets(bus.url()))),
             Finding::fail("jetstream", e.to_string(), remedy),
         ];
     }
@@ -71,12 +75,15 @@ pub async fn look(bus: &Bus, timeout: Duration) -> Vec<Finding> {
 fn connected(bus: &Bus, version: Option<&str>, rtt_ms: f64) -> String {
     // The connection itself refuses a server that is too old.
     let version = version.map_or("new enough".to_owned(), |v| format!("version {v}"));
-    format!("{} answers in {}, {version}", bus.url(), ms(rtt_ms))
+    format!("{} answers in {}, {version}", without_secrets(bus.url()), ms(rtt_ms))
 }
 
 fn provisioned(missing: &[String], drift: &[String]) -> Finding {
     if !missing.is_empty() {
-        return Finding::fail("streams", format!("missing: {}", missing.join(", ")), MADE_BY);
+        // The first stream is there and the rest is not: somebody began and was stopped.
+        let begun = !missing.iter().any(|name| name == streams::TASKS);
+        let remedy = if begun { BEGUN } else { MADE_BY };
+        return Finding::fail("streams", format!("missing: {}", missing.join(", ")), remedy);
     }
     if !drift.is_empty() {
         let remedy = "the router of this version sets them right when it starts; what cannot be changed (retention) must be removed first";
