@@ -22,10 +22,11 @@ fn rule(rule: &v1::Rule) -> Value {
 fn golden(name: &str, announced: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.json"));
     if std::env::vars().any(|(key, _)| key == "TASKLANE_TEST_BLESS") {
-        std::fs::write(&path, format!("{announced:#}\n")).unwrap();
+        std::fs::write(&path, format!("{announced:#}\n"))
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let expected: Value = serde_json::from_str(&text).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert_eq!(announced, &expected, "{name} no longer announces what {} holds", path.display());
 }
 
