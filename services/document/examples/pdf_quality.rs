@@ -129,17 +129,27 @@ fn print_difference(document: &Document, ours: &str, reference: &str) {
     println!("{}", render::to_markdown(document).text);
     let (ours, reference) = (words(ours), words(reference));
     let more = |one: &HashMap<String, i64>, other: &HashMap<String, i64>| {
-        let surplus = |(word, count): (&String, &i64)| (count > other.get(word).unwrap_or(&0)).then(|| word.clone());
+        let surplus =
+            |(word, count): (&String, &i64)| (count > other.get(word).unwrap_or(&0)).then(|| word.clone());
         one.iter().filter_map(surplus).collect::<Vec<_>>()
     };
-    println!("--- only ours: {:?}\n--- only pdftotext: {:?}", more(&ours, &reference), more(&reference, &ours));
+    println!(
+        "--- only ours: {:?}\n--- only pdftotext: {:?}",
+        more(&ours, &reference),
+        more(&reference, &ours)
+    );
 }
 
 /// Words and how often each stands. On both sides ligatures are spelled out, soft hyphens are gone, and marks of
 /// direction, which `pdftotext` puts in, part words of one direction from those of the other.
 fn words(text: &str) -> HashMap<String, i64> {
     let marks = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
-    let plain = text.replace(marks, " ").replace('\u{ad}', "").replace('ﬁ', "fi").replace('ﬂ', "fl").replace('ﬀ', "ff");
+    let plain = text
+        .replace(marks, " ")
+        .replace('\u{ad}', "")
+        .replace('ﬁ', "fi")
+        .replace('ﬂ', "fl")
+        .replace('ﬀ', "ff");
     let plain = plain.replace('ﬃ', "ffi").replace('ﬄ', "ffl");
     let mut counts = HashMap::new();
     for word in plain.split_whitespace() {

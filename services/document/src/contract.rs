@@ -111,7 +111,11 @@ impl<Options> Request<Options> {
     /// # Errors
     /// `SourceMissing` where there is none, or two.
     pub fn check(&self) -> Result<(), DocError> {
-        if self.source.is_empty() == self.content_base64.is_empty() { Err(DocError::SourceMissing) } else { Ok(()) }
+        if self.source.is_empty() == self.content_base64.is_empty() {
+            Err(DocError::SourceMissing)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -171,7 +175,9 @@ mod tests {
         let request: ExtractRequest = serde_json::from_str(r#"{"source":"obj://a/b"}"#).unwrap();
         assert_eq!(request.check(), Ok(()));
         assert_eq!(request.options.format, Renderings::Both);
-        for text in [r#"{"sorce":"x"}"#, r#"{"source":"x","options":{"pages":1}}"#, r#"{"options":{"format":"pdf"}}"#] {
+        for text in
+            [r#"{"sorce":"x"}"#, r#"{"source":"x","options":{"pages":1}}"#, r#"{"options":{"format":"pdf"}}"#]
+        {
             assert!(serde_json::from_str::<ExtractRequest>(text).is_err(), "{text}");
         }
         let none: ExtractRequest = serde_json::from_str("{}").unwrap();

@@ -120,13 +120,17 @@ pub enum DocError {
         reason: String,
     },
     /// The parser took too long and was killed.
-    #[error("parsing took longer than {limit_ms} ms and was stopped; split the file, or raise `parser.timeout_ms`")]
+    #[error(
+        "parsing took longer than {limit_ms} ms and was stopped; split the file, or raise `parser.timeout_ms`"
+    )]
     TimedOut {
         /// The limit in milliseconds.
         limit_ms: u64,
     },
     /// The parser needed too much memory and was killed.
-    #[error("parsing needed more than {limit_mb} MB and was stopped; split the file, or raise `parser.memory_mb`")]
+    #[error(
+        "parsing needed more than {limit_mb} MB and was stopped; split the file, or raise `parser.memory_mb`"
+    )]
     OutOfMemory {
         /// The limit in megabytes.
         limit_mb: u64,

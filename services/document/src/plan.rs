@@ -31,7 +31,8 @@ pub enum Source {
 /// # Errors
 /// `SourceInvalid` with what is wrong.
 pub fn parse(source: &str) -> Result<Source, DocError> {
-    let invalid = |reason: &str| DocError::SourceInvalid { source_name: shown(source), reason: reason.into() };
+    let invalid =
+        |reason: &str| DocError::SourceInvalid { source_name: shown(source), reason: reason.into() };
     if source.len() > 4096 || source.contains(char::is_control) {
         return Err(invalid("a source has at most 4096 characters, none of them a control character"));
     }
@@ -109,7 +110,9 @@ impl Network {
     /// Whether `address` lies in the block.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (ours, theirs, width) = match (self.base, address) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => (u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32),
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32)
+            }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
             _ => return false,
         };
@@ -163,7 +166,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(v4(b, c));
     }
     // Only 2000::/3 is given out; in it, what serves protocols and documentation is not reachable.
-    let special = (a == 0x2001 && b < 0x200) || (a == 0x2001 && b == 0xdb8) || (a == 0x3fff && b < 0x1000);
+    let special = (a == 0x2001 && (b < 0x200 || b == 0xdb8)) || (a == 0x3fff && b < 0x1000);
     (0x2000..0x4000).contains(&a) && !special
 }
 
@@ -174,10 +177,34 @@ mod tests {
     #[test]
     fn addresses_that_are_not_public_are_told_in_every_spelling() {
         let forbidden = [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-            "100.127.255.255", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1",
-            "168.63.129.16", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "100::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "168.63.129.16",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "2001:db8::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "::127.0.0.1",
+            "100::1",
         ];
         for text in forbidden {
             assert!(!is_public(text.parse().unwrap()), "{text}");
@@ -205,7 +232,15 @@ mod tests {
         assert_eq!(parse("obj://documents/a/b.pdf"), Ok(object));
         assert_eq!(parse("file:///srv/a%20b.pdf"), Ok(Source::File("/srv/a b.pdf".into())));
         assert!(matches!(parse("https://example.com/x?y=1"), Ok(Source::Web(_))));
-        for bad in ["", "x.pdf", "obj://documents", "ftp://a/b", "https://user:pw@a/b", "file://host/x", "gopher://a"] {
+        for bad in [
+            "",
+            "x.pdf",
+            "obj://documents",
+            "ftp://a/b",
+            "https://user:pw@a/b",
+            "file://host/x",
+            "gopher://a",
+        ] {
             assert_eq!(parse(bad).unwrap_err().code(), "TL2124", "{bad}");
         }
         assert!(!shown("https://user:secret@a.b/c?token=secret").contains("secret"));
@@ -213,7 +248,9 @@ mod tests {
 
     #[test]
     fn odd_spellings_of_an_address_are_still_that_address() {
-        for text in ["http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://[::ffff:127.0.0.1]/"] {
+        for text in
+            ["http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://[::ffff:127.0.0.1]/"]
+        {
             let Ok(Source::Web(url)) = parse(text) else { panic!("{text}") };
             assert!(!is_public(literal_address(&url).unwrap()), "{text}");
         }

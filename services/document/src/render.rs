@@ -51,7 +51,9 @@ fn render(document: &Document, write: fn(&Block, &mut String)) -> Rendered {
 
 fn text_block(block: &Block, out: &mut String) {
     match block {
-        Block::Heading { text, .. } | Block::Paragraph { text } | Block::Code { text, .. } => out.push_str(text),
+        Block::Heading { text, .. } | Block::Paragraph { text } | Block::Code { text, .. } => {
+            out.push_str(text)
+        }
         Block::List { items } => {
             for (item, marker) in items.iter().zip(markers(items)) {
                 push_indent(out, usize::from(item.depth) * 2);

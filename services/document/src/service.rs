@@ -28,7 +28,8 @@ impl Service {
     /// # Errors
     /// `Sandbox` where no child can be started, `BadOption` where the configuration makes no sense.
     pub async fn start(config: &DocumentConfig) -> Result<Self, DocError> {
-        let program = std::env::current_exe().map_err(|error| DocError::Sandbox { reason: error.to_string() })?;
+        let program =
+            std::env::current_exe().map_err(|error| DocError::Sandbox { reason: error.to_string() })?;
         Self::start_with(config, sandbox_config(config, program)).await
     }
 

@@ -60,9 +60,9 @@ impl Sources {
     /// `BadOption` for a network that cannot be read, `Sandbox` where no TLS can be set up.
     pub fn new(config: &SourcesConfig) -> Result<Self, DocError> {
         let allowed = config.allow_networks.iter().map(|text| text.parse());
-        let allowed: Arc<[Network]> = allowed.collect::<Result<_, String>>().map_err(|reason| {
-            DocError::BadOption { option: "sources.allow_networks".into(), reason }
-        })?;
+        let allowed: Arc<[Network]> = allowed
+            .collect::<Result<_, String>>()
+            .map_err(|reason| DocError::BadOption { option: "sources.allow_networks".into(), reason })?;
         let roots = config.roots.iter().filter_map(|root| match std::fs::canonicalize(root) {
             Ok(path) => Some(path),
             Err(error) => {
@@ -137,9 +137,10 @@ impl Sources {
     /// Hosts written as an address never pass the resolver: they are checked here.
     fn check_literal(&self, url: &Url, source_name: &str) -> Result<(), DocError> {
         match literal_address(url) {
-            Some(address) if !may_connect(address, &self.allowed) => {
-                Err(DocError::AddressForbidden { source_name: source_name.into(), address: address.to_string() })
-            }
+            Some(address) if !may_connect(address, &self.allowed) => Err(DocError::AddressForbidden {
+                source_name: source_name.into(),
+                address: address.to_string(),
+            }),
             _ => Ok(()),
         }
     }
@@ -203,7 +204,8 @@ fn redirect_target(response: &Response, url: &Url, source_name: &str) -> Result<
     if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
         return Ok(None);
     }
-    let invalid = |reason: &str| DocError::SourceInvalid { source_name: source_name.into(), reason: reason.into() };
+    let invalid =
+        |reason: &str| DocError::SourceInvalid { source_name: source_name.into(), reason: reason.into() };
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     let next = location.and_then(|location| url.join(location).ok());
     let next = next.ok_or_else(|| invalid("the server redirects to nowhere"))?;
@@ -218,12 +220,20 @@ async fn body(mut response: Response, source_name: &str, max_bytes: u64) -> Resu
     let name = || source_name.to_owned();
     match status {
         _ if status.is_success() => {}
-        StatusCode::NOT_FOUND | StatusCode::GONE => return Err(DocError::SourceNotFound { source_name: name() }),
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            return Err(DocError::SourceNotFound { source_name: name() });
+        }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(DocError::SourceUnreachable { source_name: name(), reason: format!("status {status}") });
+            return Err(DocError::SourceUnreachable {
+                source_name: name(),
+                reason: format!("status {status}"),
+            });
         }
         _ if status.is_server_error() => {
-            return Err(DocError::SourceUnreachable { source_name: name(), reason: format!("status {status}") });
+            return Err(DocError::SourceUnreachable {
+                source_name: name(),
+                reason: format!("status {status}"),
+            });
         }
         _ => return Err(DocError::SourceRefused { source_name: name(), status: status.as_u16() }),
     }

@@ -37,7 +37,8 @@ pub async fn worker(config: &DocumentConfig) -> Result<Worker, DocError> {
         max_processing_time_ms: 2 * config.parser.timeout_ms + config.sources.http_timeout_ms,
         ..v1::Rule::default()
     };
-    let extract = serve(&service, "document_extract", "Reads a document into text and Markdown", Job::Extract);
+    let extract =
+        serve(&service, "document_extract", "Reads a document into text and Markdown", Job::Extract);
     let chunk = serve(&service, "document_chunk", "Cuts a document into chunks for an index", Job::Chunk);
     let analysis = serve(
         &service,
@@ -70,7 +71,11 @@ where
 
 fn task_error(error: DocError) -> TaskError {
     let code = Code::new(error.code());
-    if error.retriable() { TaskError::retry(code, error.to_string()) } else { TaskError::failed(code, error.to_string()) }
+    if error.retriable() {
+        TaskError::retry(code, error.to_string())
+    } else {
+        TaskError::failed(code, error.to_string())
+    }
 }
 
 /// The object store, as a task's context reaches it.

@@ -1,6 +1,8 @@
 //! Hostile and broken files against real parsing children: each ends in a clear error or a bounded result, and the
 //! next document is read as if nothing had been.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use support::{DOCX_HEAD, DOCX_TAIL, config, docx, encrypted_pdf, has_pdfium, pdf, sandbox};
@@ -37,7 +39,8 @@ async fn files_without_content_or_format_are_refused() {
 async fn a_zip_bomb_is_told_by_what_it_unpacks_to() {
     let sandbox = sandbox().await;
     let megabyte = vec![b' '; 1 << 20];
-    let parts = std::iter::once(DOCX_HEAD).chain(std::iter::repeat_n(megabyte.as_slice(), 64)).chain([DOCX_TAIL]);
+    let parts =
+        std::iter::once(DOCX_HEAD).chain(std::iter::repeat_n(megabyte.as_slice(), 64)).chain([DOCX_TAIL]);
     let bomb = docx(parts);
     assert!(bomb.len() < 1 << 20, "64 MB in {} bytes", bomb.len());
     let limits = Limits { max_unpacked_bytes: 16 << 20, ..Limits::default() };
@@ -72,7 +75,9 @@ async fn deep_nesting_ends_in_an_answer() {
     let quote = format!("# x\n\n{}deep", ">".repeat(100_000));
     let tables = b"<w:tbl><w:tr><w:tc>".repeat(50_000);
     let word = docx([DOCX_HEAD, &tables]);
-    for (name, file) in [("html", html.as_bytes()), ("json", json.as_bytes()), ("quote", quote.as_bytes()), ("docx", &word)] {
+    for (name, file) in
+        [("html", html.as_bytes()), ("json", json.as_bytes()), ("quote", quote.as_bytes()), ("docx", &word)]
+    {
         match sandbox.read(file, &Limits::default()).await {
             Ok((document, _)) => assert!(to_text(&document).text.len() <= file.len(), "{name}"),
             Err(error) => assert!(error.code().starts_with("TL21"), "{name}: {error}"),
@@ -164,7 +169,8 @@ async fn worn_children_are_replaced_and_documents_run_side_by_side() {
     for number in 0..12 {
         let sandbox = sandbox.clone();
         tasks.spawn(async move {
-            let (document, _) = sandbox.read(format!("document {number}").as_bytes(), &Limits::default()).await.unwrap();
+            let (document, _) =
+                sandbox.read(format!("document {number}").as_bytes(), &Limits::default()).await.unwrap();
             (number, to_text(&document).text)
         });
     }

@@ -41,8 +41,8 @@ pub fn detect(bytes: &[u8]) -> Result<Kind, DocError> {
 }
 
 fn zip_kind(bytes: &[u8]) -> Result<Kind, DocError> {
-    let archive =
-        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| DocError::corrupt("zip container", error))?;
+    let archive = zip::ZipArchive::new(Cursor::new(bytes))
+        .map_err(|error| DocError::corrupt("zip container", error))?;
     let has = |name: &str| archive.index_for_name(name).is_some();
     if has("word/document.xml") {
         Ok(Kind::Docx)
@@ -149,8 +149,8 @@ fn is_html(start: &str) -> bool {
     let Some(tag) = opening.strip_prefix('<') else { return false };
     let name: String = tag.chars().take_while(char::is_ascii_alphanumeric).collect();
     const TAGS: [&str; 24] = [
-        "html", "head", "body", "title", "meta", "link", "script", "style", "div", "span", "p", "h1", "h2", "h3",
-        "h4", "table", "ul", "ol", "a", "article", "section", "main", "nav", "br",
+        "html", "head", "body", "title", "meta", "link", "script", "style", "div", "span", "p", "h1", "h2",
+        "h3", "h4", "table", "ul", "ol", "a", "article", "section", "main", "nav", "br",
     ];
     TAGS.contains(&name.as_str())
 }
@@ -191,8 +191,20 @@ fn is_json(start: &str, bytes: &[u8]) -> bool {
 /// At least two well-known header fields, and nothing but fields, before the first empty line.
 fn is_mail(start: &str) -> bool {
     const KNOWN: [&str; 14] = [
-        "from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "return-path",
-        "delivered-to", "content-type", "reply-to", "sender", "x-mailer",
+        "from",
+        "to",
+        "cc",
+        "subject",
+        "date",
+        "received",
+        "message-id",
+        "mime-version",
+        "return-path",
+        "delivered-to",
+        "content-type",
+        "reply-to",
+        "sender",
+        "x-mailer",
     ];
     let mut known = 0;
     let mut fields = 0;
@@ -219,7 +231,8 @@ fn is_mail(start: &str) -> bool {
 /// One delimiter that splits every record into the same number of fields, two at least, over two records at least.
 fn is_separated(start: &str) -> bool {
     // The last line of the head may be cut off.
-    let whole = if start.len() >= HEAD / 2 { start.rsplit_once('\n').map_or(start, |(head, _)| head) } else { start };
+    let whole =
+        if start.len() >= HEAD / 2 { start.rsplit_once('\n').map_or(start, |(head, _)| head) } else { start };
     [',', '\t', ';', '|'].into_iter().any(|delimiter| {
         let counts = field_counts(whole, delimiter, 50);
         let Some(&first) = counts.first() else { return false };
@@ -278,7 +291,8 @@ fn is_markdown(start: &str) -> bool {
         links += usize::from(line.contains("](") && line.contains('['));
         emphasis += usize::from(line.matches("**").count() >= 2);
         let rule = trimmed.trim_end();
-        let underline = rule.len() >= 3 && (rule.bytes().all(|b| b == b'=') || rule.bytes().all(|b| b == b'-'));
+        let underline =
+            rule.len() >= 3 && (rule.bytes().all(|b| b == b'=') || rule.bytes().all(|b| b == b'-'));
         setext += usize::from(underline && !previous.trim().is_empty());
         previous = line;
     }
@@ -288,7 +302,9 @@ fn is_markdown(start: &str) -> bool {
 
 fn is_table_rule(line: &str) -> bool {
     let line = line.trim();
-    line.contains('|') && line.contains("--") && line.bytes().all(|byte| matches!(byte, b'|' | b'-' | b':' | b' '))
+    line.contains('|')
+        && line.contains("--")
+        && line.bytes().all(|byte| matches!(byte, b'|' | b'-' | b':' | b' '))
 }
 
 #[cfg(test)]

@@ -89,7 +89,10 @@ pub(super) async fn send_request(
 }
 
 /// Receives one answer of at most `limit` bytes.
-pub(super) async fn receive_report(input: &mut (impl AsyncReadExt + Unpin), limit: u64) -> io::Result<Report> {
+pub(super) async fn receive_report(
+    input: &mut (impl AsyncReadExt + Unpin),
+    limit: u64,
+) -> io::Result<Report> {
     let mut length = [0; 8];
     input.read_exact(&mut length).await?;
     let mut body = vec![0; bounded(u64::from_le_bytes(length), limit)?];

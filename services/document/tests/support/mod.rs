@@ -1,6 +1,7 @@
 //! What the tests of the service share: a pool of real children, and documents made on the spot.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
@@ -62,15 +63,15 @@ pub fn pdf(pages: usize, lines: &[&str], trailer: &str, extra: &str) -> Vec<u8> 
     let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         offsets.push(file.len());
-        write!(file, "{} 0 obj\n{object}\nendobj\n", index + 1).unwrap();
+        writeln!(file, "{} 0 obj\n{object}\nendobj", index + 1).unwrap();
     }
     let start = file.len();
-    write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
+    writeln!(file, "xref\n0 {}\n0000000000 65535 f ", objects.len() + 1).unwrap();
     for offset in offsets {
-        write!(file, "{offset:010} 00000 n \n").unwrap();
+        writeln!(file, "{offset:010} 00000 n ").unwrap();
     }
     let size = objects.len() + 1;
-    write!(file, "trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n").unwrap();
+    writeln!(file, "trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF").unwrap();
     file.into_bytes()
 }
 
@@ -78,7 +79,12 @@ pub fn pdf(pages: usize, lines: &[&str], trailer: &str, extra: &str) -> Vec<u8> 
 pub fn encrypted_pdf() -> Vec<u8> {
     let key = "11".repeat(32);
     let handler = format!("<< /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O <{key}> /U <{key}> >>");
-    pdf(1, &["secret"], "/Encrypt 6 0 R /ID [<00112233445566778899aabbccddeeff> <00112233445566778899aabbccddeeff>]", &handler)
+    pdf(
+        1,
+        &["secret"],
+        "/Encrypt 6 0 R /ID [<00112233445566778899aabbccddeeff> <00112233445566778899aabbccddeeff>]",
+        &handler,
+    )
 }
 
 /// A Word document whose main part is `parts` one after the other.

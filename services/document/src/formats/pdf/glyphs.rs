@@ -62,7 +62,10 @@ pub(super) fn read(text: &PdfPageText, visible: Rect) -> Result<Vec<Word>, Pdfiu
 pub(super) fn by_direction(words: Vec<Word>) -> Vec<Vec<Word>> {
     let mut groups: Vec<Vec<Word>> = Vec::new();
     for word in words {
-        match groups.iter_mut().find(|group| group.first().is_some_and(|first| first.direction == word.direction)) {
+        match groups
+            .iter_mut()
+            .find(|group| group.first().is_some_and(|first| first.direction == word.direction))
+        {
             Some(group) => group.push(word),
             None => groups.push(vec![word]),
         }
@@ -130,10 +133,17 @@ impl Reader {
             let lower = name.to_ascii_lowercase();
             let heavy = matches!(
                 found.font_weight(),
-                Some(PdfFontWeight::Weight600 | PdfFontWeight::Weight700Bold | PdfFontWeight::Weight800 | PdfFontWeight::Weight900)
+                Some(
+                    PdfFontWeight::Weight600
+                        | PdfFontWeight::Weight700Bold
+                        | PdfFontWeight::Weight800
+                        | PdfFontWeight::Weight900
+                )
             );
-            let named = ["bold", "black", "heavy", "semibold", "cmbx", "-bd"].iter().any(|part| lower.contains(part));
-            let mono = ["mono", "courier", "consol", "cmtt", "typewriter"].iter().any(|part| lower.contains(part));
+            let named =
+                ["bold", "black", "heavy", "semibold", "cmbx", "-bd"].iter().any(|part| lower.contains(part));
+            let mono =
+                ["mono", "courier", "consol", "cmtt", "typewriter"].iter().any(|part| lower.contains(part));
             self.font = Font { name, bold: heavy || named, mono };
         }
         let word = Word {

@@ -53,7 +53,13 @@ pub fn find(configured: &str) -> Option<PathBuf> {
         .map(|entries| entries.flatten().map(|entry| entry.path().join(NAME)).collect())
         .unwrap_or_default();
     cached.sort();
-    let system = ["/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let system = [
+        "/usr/local/lib",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
     let system = system.into_iter().map(|folder| Path::new(folder).join(NAME));
     beside.into_iter().chain(cached.into_iter().rev()).chain(system).find(|path| path.is_file())
 }

@@ -64,7 +64,9 @@ fn near(one: Rect, other: Rect, size: f32) -> bool {
 
 /// Joins what is drawn apart but stands together, such as a word in bold amid a line.
 fn merge(mut pieces: Vec<Fragment>) -> Vec<Fragment> {
-    pieces.sort_by(|one, other| one.place.y0.total_cmp(&other.place.y0).then(one.place.x0.total_cmp(&other.place.x0)));
+    pieces.sort_by(|one, other| {
+        one.place.y0.total_cmp(&other.place.y0).then(one.place.x0.total_cmp(&other.place.x0))
+    });
     let mut merged: Vec<Fragment> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         // Only the latest few can stand beside it: pieces come from top to bottom.
@@ -126,7 +128,11 @@ fn join<'a>(words: impl DoubleEndedIterator<Item = &'a Word> + Clone) -> String 
         }
         text.push_str(&word.text);
     };
-    if rtl > ltr { words.rev().for_each(&mut add) } else { words.for_each(&mut add) }
+    if rtl > ltr {
+        words.rev().for_each(&mut add)
+    } else {
+        words.for_each(&mut add)
+    }
     text
 }
 
@@ -138,9 +144,10 @@ pub(super) fn rows(mut fragments: Vec<Fragment>) -> Vec<Vec<Fragment>> {
     });
     let mut rows: Vec<Vec<Fragment>> = Vec::new();
     for fragment in fragments {
-        let fits = rows.last().and_then(|row| row.first()).is_some_and(|anchor| {
-            anchor.place.beside(fragment.place) >= 0.6
-        });
+        let fits = rows
+            .last()
+            .and_then(|row| row.first())
+            .is_some_and(|anchor| anchor.place.beside(fragment.place) >= 0.6);
         match rows.last_mut() {
             Some(row) if fits => row.push(fragment),
             _ => rows.push(vec![fragment]),
@@ -157,6 +164,7 @@ pub(super) fn line(row: &[Fragment], column: (f32, f32)) -> Option<Line> {
     let place = Rect::around(row.iter().map(|fragment| fragment.place))?;
     let words = row.iter().flat_map(|fragment| fragment.words.iter());
     let heaviest = row.iter().max_by_key(|fragment| fragment.words.len())?;
-    let (bold, mono) = words.clone().fold((true, true), |(bold, mono), word| (bold && word.bold, mono && word.mono));
+    let (bold, mono) =
+        words.clone().fold((true, true), |(bold, mono), word| (bold && word.bold, mono && word.mono));
     Some(Line { text: join(words), place, size: heaviest.size, bold, mono, column })
 }

@@ -37,7 +37,8 @@ enum Piece {
 /// `Encrypted` where a password is needed, `Corrupt` where PDFium cannot open it, `Empty` where it has no page,
 /// `Unavailable` where the library is missing.
 pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
-    let pdf = library::get()?.load_pdf_from_byte_slice(bytes, None).map_err(|error| open_error(&error, bytes))?;
+    let pdf =
+        library::get()?.load_pdf_from_byte_slice(bytes, None).map_err(|error| open_error(&error, bytes))?;
     let mut document = Document::new("pdf");
     metadata(&pdf, &mut document);
     let count = u32::try_from(pdf.pages().len()).unwrap_or(0);
@@ -65,7 +66,8 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, DocError> {
         without_text += u32::from(words.is_empty());
         let bytes: u64 = words.iter().map(|word| word.text.len() as u64 + 1).sum();
         if bytes > budget {
-            document.cut(format!("the text after page {} was left out (`limits.max_text_bytes`)", number - 1));
+            document
+                .cut(format!("the text after page {} was left out (`limits.max_text_bytes`)", number - 1));
             break;
         }
         budget -= bytes;
@@ -132,7 +134,8 @@ fn iso_date(pdf: &str) -> Option<String> {
     let part = |from: usize, default: &'static str| digits.get(from..from + 2).unwrap_or(default).to_owned();
     let date = format!("{}-{}-{}", digits.get(..4)?, part(4, "01"), part(6, "01"));
     let time = format!("{}:{}:{}", part(8, "00"), part(10, "00"), part(12, "00"));
-    let zone: String = rest[digits.len()..].chars().filter(|c| c.is_ascii_digit() || "+-Z".contains(*c)).collect();
+    let zone: String =
+        rest[digits.len()..].chars().filter(|c| c.is_ascii_digit() || "+-Z".contains(*c)).collect();
     let zone = match zone.len() {
         5 => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
         3 => format!("{zone}:00"),
@@ -161,7 +164,9 @@ fn describe(error: &PdfiumError) -> String {
         PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::FormatError) => {
             "its structure cannot be read".into()
         }
-        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PageError) => "the page is damaged".into(),
+        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PageError) => {
+            "the page is damaged".into()
+        }
         PdfiumError::PdfiumLibraryInternalError(_) => "the PDF library refuses it".into(),
         other => format!("{other:?}"),
     }

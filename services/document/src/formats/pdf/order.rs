@@ -11,8 +11,11 @@ use super::lines::{Fragment, rows};
 const MAX_DEPTH: u32 = 6;
 /// Lines each side of a gutter needs.
 const MIN_LINES: usize = 3;
-/// Share of rows that may cross a gutter.
-const MAX_CROSSING: f32 = 0.4;
+/// The narrowest gutter, as a share of the type's size; ragged and hanging line ends eat into the 10 points that
+/// LaTeX leaves.
+const MIN_GUTTER: f32 = 0.5;
+/// Lines that may cross a gutter, as a share of those that stand beside it on its emptier side.
+const MAX_CROSSING: f32 = 0.34;
 
 /// The fragments of each column, columns in reading order.
 pub(super) fn columns(fragments: Vec<Fragment>) -> Vec<Vec<Vec<Fragment>>> {
@@ -83,7 +86,7 @@ fn gutter(region: &[Vec<Fragment>]) -> Option<f32> {
         return None;
     }
     let crossing = coverage(region, area);
-    let most = (region.len() as f32 * MAX_CROSSING) as i32;
+    let (left, right) = (peaks(crossing.iter()), peaks(crossing.iter().rev()));
     let margin = (area.width() * 0.1) as usize;
     let inner = margin..crossing.len().saturating_sub(margin);
     let mut best: Option<(f32, f32)> = None;
@@ -94,14 +97,26 @@ fn gutter(region: &[Vec<Fragment>]) -> Option<f32> {
         let ends = at + 1 == inner.end || crossing[at + 1] != level;
         if ends {
             let width = (at + 1 - start) as f32;
-            let score = width.min(4.0 * size) * (1.0 - level as f32 / region.len() as f32);
-            if level <= most && width >= (0.8 * size).max(5.0) && best.is_none_or(|(top, _)| score > top) {
+            let beside = left[at].min(right[crossing.len() - 1 - at]) as f32;
+            let score = width.min(4.0 * size) * (1.0 - level as f32 / beside.max(1.0));
+            let empty = level as f32 <= MAX_CROSSING * beside;
+            if empty && width >= (MIN_GUTTER * size).max(3.0) && best.is_none_or(|(top, _)| score > top) {
                 best = Some((score, area.x0 + (start + at + 1) as f32 / 2.0));
             }
             start = at + 1;
         }
     }
     best.map(|(_, middle)| middle)
+}
+
+/// For every place, the highest level so far.
+fn peaks<'a>(levels: impl Iterator<Item = &'a i32>) -> Vec<i32> {
+    levels
+        .scan(0, |peak, level| {
+            *peak = level.max(peak).to_owned();
+            Some(*peak)
+        })
+        .collect()
 }
 
 /// For every point of the width, how many fragments cover it.
@@ -130,7 +145,8 @@ fn are_columns(band: &[Vec<Fragment>], gutter: f32) -> bool {
     if left.len() < MIN_LINES || right.len() < MIN_LINES {
         return false;
     }
-    let both = band.iter().filter(|row| row.iter().any(|f| is_left(&f)) && row.iter().any(|f| !is_left(&f))).count();
+    let both =
+        band.iter().filter(|row| row.iter().any(|f| is_left(&f)) && row.iter().any(|f| !is_left(&f))).count();
     let aligned = both as f32 >= 0.5 * left.len().min(right.len()) as f32;
     (is_prose(&left) && is_prose(&right)) || !aligned
 }
@@ -141,4 +157,61 @@ fn is_prose(side: &[&Fragment]) -> bool {
     let words: usize = side.iter().map(|fragment| fragment.words.len()).sum();
     let full = side.iter().filter(|fragment| fragment.place.width() >= 0.6 * area.width()).count();
     words >= 3 * side.len() && full * 2 >= side.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::glyphs::{Direction, Word};
+    use super::*;
+
+    /// A line of `count` words between `x0` and `x1`.
+    fn fragment(x0: f32, x1: f32, y0: f32, count: usize) -> Fragment {
+        let place = Rect { x0, x1, y0, y1: y0 + 9.0 };
+        let word = |_| Word {
+            text: format!("{x0}"),
+            place,
+            size: 9.0,
+            bold: false,
+            mono: false,
+            direction: Direction::Right,
+        };
+        Fragment { words: (0..count).map(word).collect(), place, size: 9.0 }
+    }
+
+    /// The left edge and the number of rows of each column.
+    fn shape(fragments: Vec<Fragment>) -> Vec<(f32, usize)> {
+        let edge = |column: &Vec<Vec<Fragment>>| {
+            column.first().and_then(|row| row.first()).map_or(0.0, |f| f.place.x0)
+        };
+        columns(fragments).iter().map(|column| (edge(column), column.len())).collect()
+    }
+
+    #[test]
+    fn two_columns_under_a_title_with_hanging_line_ends_are_read_one_after_the_other() {
+        let mut page = vec![fragment(150.0, 460.0, 40.0, 5)];
+        for line in 0..40u8 {
+            let y = 80.0 + 12.0 * f32::from(line);
+            let hang = f32::from(line % 4);
+            // Paragraphs end early, and not side by side.
+            page.push(fragment(72.0, if line % 7 == 6 { 150.0 } else { 300.0 + hang }, y, 8));
+            page.push(fragment(310.6, if line % 5 == 4 { 400.0 } else { 536.0 + hang }, y + 2.0, 8));
+        }
+        assert_eq!(shape(page), [(150.0, 1), (72.0, 40), (310.6, 40)]);
+    }
+
+    #[test]
+    fn the_columns_of_a_table_are_left_alone() {
+        let rows = (0..10u8).map(|line| 80.0 + 14.0 * f32::from(line));
+        let table = rows.flat_map(|y| {
+            [fragment(72.0, 120.0, y, 1), fragment(200.0, 260.0, y, 1), fragment(400.0, 430.0, y, 1)]
+        });
+        assert_eq!(shape(table.collect()), [(72.0, 10)]);
+    }
+
+    #[test]
+    fn one_column_stays_one() {
+        let page = (0..30u8)
+            .map(|line| fragment(72.0, 540.0 - f32::from(line % 9), 80.0 + 12.0 * f32::from(line), 12));
+        assert_eq!(shape(page.collect()), [(72.0, 30)]);
+    }
 }

@@ -27,7 +27,9 @@ pub(super) fn assemble(pages: Vec<(u32, Vec<Piece>)>, document: &mut Document) {
     for (number, pieces) in pages {
         for piece in pieces {
             match piece {
-                Piece::Table(rows) => document.push(Block::Table { header: has_header(&rows), rows }, Some(number)),
+                Piece::Table(rows) => {
+                    document.push(Block::Table { header: has_header(&rows), rows }, Some(number))
+                }
                 Piece::Lines(lines) => Builder { fonts: &fonts, page: number, document }.lines(&lines),
             }
         }
@@ -38,7 +40,10 @@ pub(super) fn assemble(pages: Vec<(u32, Vec<Piece>)>, document: &mut Document) {
 fn has_header(rows: &[Vec<String>]) -> bool {
     rows.len() > 1
         && rows.first().is_some_and(|row| {
-            row.iter().all(|cell| !cell.is_empty() && !cell.trim_start_matches(['$', '-', '+']).starts_with(|c: char| c.is_ascii_digit()))
+            row.iter().all(|cell| {
+                !cell.is_empty()
+                    && !cell.trim_start_matches(['$', '-', '+']).starts_with(|c: char| c.is_ascii_digit())
+            })
         })
 }
 
@@ -51,9 +56,11 @@ impl Fonts {
             all += line.text.len();
             bold += if line.bold { line.text.len() } else { 0 };
         }
-        let body = letters.iter().max_by_key(|(_, count)| **count).map_or(0.0, |(size, _)| *size as f32 / 2.0);
+        let body =
+            letters.iter().max_by_key(|(_, count)| **count).map_or(0.0, |(size, _)| *size as f32 / 2.0);
         let mut larger: Vec<f32> = Vec::new();
-        for size in letters.keys().rev().map(|size| *size as f32 / 2.0).filter(|size| *size >= body * LARGER) {
+        for size in letters.keys().rev().map(|size| *size as f32 / 2.0).filter(|size| *size >= body * LARGER)
+        {
             if larger.last().is_none_or(|last| size < last * 0.95) {
                 larger.push(size);
             }
@@ -146,7 +153,11 @@ impl Builder<'_> {
                 Vec::new()
             }
         };
-        let item = ListItem { depth: 0, ordered: marker.ordered, text: line.text[marker.length..].trim().to_owned() };
+        let item = ListItem {
+            depth: 0,
+            ordered: marker.ordered,
+            text: line.text[marker.length..].trim().to_owned(),
+        };
         items.push((line.place.x0, item));
         Open::List(items)
     }
@@ -204,7 +215,8 @@ fn continues_paragraph(before: Option<&Line>, line: &Line) -> bool {
     if !close(before, line, 0.8) || last.bold != line.bold && last.text.ends_with(['.', ':']) {
         return false;
     }
-    let indented = line.place.x0 > last.place.x0 + 0.8 * line.size && line.place.x0 > line.column.0 + 0.8 * line.size;
+    let indented =
+        line.place.x0 > last.place.x0 + 0.8 * line.size && line.place.x0 > line.column.0 + 0.8 * line.size;
     let width = line.column.1 - line.column.0;
     let ended = last.text.ends_with(['.', '!', '?', ':', ';']);
     // A line that ends early, with a sentence, ends a paragraph.

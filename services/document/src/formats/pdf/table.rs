@@ -10,7 +10,9 @@ type Stretch = (f32, f32);
 
 /// Splits the rows of a column into lines of text and tables.
 pub(super) fn split(rows: Vec<Vec<Fragment>>) -> Vec<Piece> {
-    let Some(area) = Rect::around(rows.iter().flatten().map(|fragment| fragment.place)) else { return Vec::new() };
+    let Some(area) = Rect::around(rows.iter().flatten().map(|fragment| fragment.place)) else {
+        return Vec::new();
+    };
     let column = (area.x0, area.x1);
     let mut pieces = Vec::new();
     let mut lines = Vec::new();
@@ -69,7 +71,8 @@ fn grow(rows: &[Vec<Fragment>]) -> Option<(usize, Vec<Vec<String>>)> {
 }
 
 fn may_start(row: &[Fragment]) -> bool {
-    row.len() >= 2 && !row.first().is_some_and(|fragment| list_marker(&format!("{} x", fragment.text())).is_some())
+    row.len() >= 2
+        && row.first().is_none_or(|fragment| list_marker(&format!("{} x", fragment.text())).is_none())
 }
 
 fn stretches(row: &[Fragment]) -> Vec<Stretch> {
@@ -129,7 +132,9 @@ fn cells(rows: &[Vec<Fragment>], columns: &[Stretch]) -> Vec<Vec<String>> {
         }
         let Some(target) = table.last_mut() else { continue };
         for cell in row {
-            let Some(text) = column_of(columns, cell).and_then(|column| target.get_mut(column)) else { continue };
+            let Some(text) = column_of(columns, cell).and_then(|column| target.get_mut(column)) else {
+                continue;
+            };
             if !text.is_empty() {
                 text.push(' ');
             }
