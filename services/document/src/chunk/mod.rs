@@ -5,13 +5,14 @@
 
 mod options;
 mod sections;
+mod sizer;
 
 use serde::{Deserialize, Serialize};
 use text_splitter::{ChunkConfig, ChunkSizer, TextSplitter};
-use tiktoken_rs::{CoreBPE, cl100k_base_singleton};
 
 pub use self::options::{ChunkOptions, TextFormat};
 use self::sections::{Section, join, sections};
+use self::sizer::Table;
 use crate::model::Document;
 use crate::render::{Rendered, to_markdown, to_text};
 
@@ -42,15 +43,16 @@ pub struct Chunk {
 /// Cuts `document`. Options beyond their bounds are brought to the nearest bound; `ChunkOptions::check` tells.
 ///
 /// Every character of the rendered document that is not white space is in a chunk, chunks are in order, and none
-/// has more than `max_tokens` tokens. A chunk repeats at most `overlap_tokens` of the one before it, and never
-/// reaches over a heading for that.
+/// has more than `max_tokens` tokens. A chunk repeats at most `overlap_tokens` of the one before it; nothing is
+/// repeated over a heading, nor every 64 KiB of a longer section.
 pub fn chunk(document: &Document, options: &ChunkOptions) -> Vec<Chunk> {
     let options = options.clamped();
     let rendered = match options.format {
         TextFormat::Markdown => to_markdown(document),
         TextFormat::Text => to_text(document),
     };
-    let sizer = Sizer { tokenizer: cl100k_base_singleton(), max: options.max_tokens };
+    let table = Table::new(&rendered.text);
+    let sizer = table.sizer(options.max_tokens);
     let sections =
         join(sections(document, &rendered), options.min_tokens, options.max_tokens, |start, end| {
             sizer.size(&rendered.text[start..end])
@@ -59,9 +61,8 @@ pub fn chunk(document: &Document, options: &ChunkOptions) -> Vec<Chunk> {
     for section in &sections {
         let whole = (section.start, section.end);
         let fits = sizer.size(&rendered.text[section.start..section.end]) <= options.max_tokens;
-        let pieces =
-            if fits { vec![whole] } else { split(section, &rendered.text, sizer, options.overlap_tokens) };
-        chunks.extend(pieces.into_iter().map(|piece| place(section, piece, sizer, &rendered)));
+        let pieces = if fits { vec![whole] } else { split(section, &rendered.text, &table, &options) };
+        chunks.extend(pieces.into_iter().map(|piece| place(section, piece, &table, &rendered)));
     }
     for (index, chunk) in chunks.iter_mut().enumerate() {
         chunk.index = index;
@@ -70,32 +71,57 @@ pub fn chunk(document: &Document, options: &ChunkOptions) -> Vec<Chunk> {
 }
 
 /// Cuts a section that does not fit, as byte ranges of `text`. Its heading stays with what follows it.
-fn split(section: &Section, text: &str, sizer: Sizer, overlap: usize) -> Vec<(usize, usize)> {
-    let heading = sizer.size(&text[section.start..section.body]);
+fn split(section: &Section, text: &str, table: &Table, options: &ChunkOptions) -> Vec<(usize, usize)> {
+    let max = options.max_tokens;
+    let heading = table.count(&text[section.start..section.body]);
     // A heading that leaves less than half of a chunk is cut like any text.
-    let adheres = section.body > section.start && heading + 2 <= sizer.max / 2;
-    let (from, capacity) =
-        if adheres { (section.body, sizer.max - heading - 2) } else { (section.start, sizer.max) };
-    let sizer = Sizer { max: capacity, ..sizer };
+    let adheres = section.body > section.start && heading + 2 <= max / 2;
+    let (from, capacity) = if adheres { (section.body, max - heading - 2) } else { (section.start, max) };
+    let sizer = table.sizer(capacity);
     let config = ChunkConfig::new(capacity).with_sizer(sizer);
     // Refused is only an overlap as large as the chunk, and this is half of it at most.
     let config = config
-        .with_overlap(overlap.min(capacity / 2))
+        .with_overlap(options.overlap_tokens.min(capacity / 2))
         .unwrap_or_else(|_| ChunkConfig::new(capacity).with_sizer(sizer));
     let splitter = TextSplitter::new(config);
-    let pieces = splitter.chunk_indices(&text[from..section.end]);
-    let mut pieces: Vec<_> = pieces.map(|(at, piece)| (from + at, from + at + piece.len())).collect();
+    let mut pieces: Vec<(usize, usize)> = Vec::new();
+    for (start, end) in portions(text, from, section.end, capacity) {
+        let found = splitter.chunk_indices(&text[start..end]);
+        pieces.extend(found.map(|(at, piece)| (start + at, start + at + piece.len())));
+    }
     match pieces.first_mut().filter(|_| adheres) {
-        Some(first) if sizer.size(&text[section.start..first.1]) <= capacity + heading + 2 => {
-            first.0 = section.start
-        }
+        Some(first) if table.count(&text[section.start..first.1]) <= max => first.0 = section.start,
         _ if adheres => pieces.insert(0, (section.start, section.body)),
         _ => {}
     }
     pieces
 }
 
-fn place(section: &Section, (start, end): (usize, usize), sizer: Sizer, rendered: &Rendered) -> Chunk {
+/// Bytes that the splitter gets at once for each token of a chunk, and at least. It looks at all of the rest for
+/// every chunk, so its time would grow with the square of the text.
+const PORTION_FACTOR: usize = 64;
+const MIN_PORTION: usize = 64 << 10;
+
+/// Cuts a long text in front of the splitter, at the last empty line of each portion, else line, else space.
+fn portions(text: &str, from: usize, to: usize, capacity: usize) -> Vec<(usize, usize)> {
+    let size = (capacity * PORTION_FACTOR).max(MIN_PORTION);
+    let mut portions = Vec::new();
+    let mut start = from;
+    while to - start > size {
+        let end = text.floor_char_boundary(start + size);
+        let half = text.floor_char_boundary(start + size / 2);
+        let border = ["\n\n", "\n", " "]
+            .iter()
+            .find_map(|mark| Some(text[half..end].rfind(mark)? + half + mark.len()));
+        let end = border.unwrap_or(end);
+        portions.push((start, end));
+        start = end;
+    }
+    portions.push((start, to));
+    portions
+}
+
+fn place(section: &Section, (start, end): (usize, usize), table: &Table, rendered: &Rendered) -> Chunk {
     let text = &rendered.text[start..end];
     let page_at = |byte: usize| {
         let after = rendered.spans.partition_point(|span| span.start <= byte);
@@ -104,31 +130,12 @@ fn place(section: &Section, (start, end): (usize, usize), sizer: Sizer, rendered
     Chunk {
         index: 0,
         text: text.to_owned(),
-        tokens: sizer.tokenizer.count_ordinary(text),
+        tokens: table.count(text),
         heading_path: section.path.clone(),
         start,
         end,
         page_from: page_at(start),
         page_to: page_at(end.saturating_sub(1)),
-    }
-}
-
-/// Counts tokens, and does not bother to count what cannot fit.
-#[derive(Clone, Copy)]
-struct Sizer {
-    tokenizer: &'static CoreBPE,
-    max: usize,
-}
-
-/// The longest token of `cl100k_base` has 128 bytes (a run of spaces).
-const LONGEST_TOKEN: usize = 128;
-
-impl ChunkSizer for Sizer {
-    fn size(&self, text: &str) -> usize {
-        if text.len() > self.max * LONGEST_TOKEN {
-            return text.len() / LONGEST_TOKEN;
-        }
-        self.tokenizer.count_ordinary(text)
     }
 }
 

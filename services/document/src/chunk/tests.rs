@@ -1,6 +1,7 @@
 //! What holds for every document and every option, and examples of what it looks like.
 
 use proptest::prelude::*;
+use tiktoken_rs::cl100k_base_singleton;
 
 use super::*;
 use crate::model::{Block, ListItem};
@@ -60,6 +61,16 @@ fn long_sections_overlap_when_asked() {
     assert!(chunks.len() > 20);
     assert!(chunks.windows(2).all(|pair| pair[1].start < pair[0].end), "no overlap");
     assert!(chunks[0].text.starts_with("# A\n\nSentence number 0"), "the heading stands alone");
+}
+
+#[test]
+fn a_very_long_section_is_cut_in_portions_and_nothing_is_lost() {
+    let text = "1234567890 ".repeat(20_000);
+    let document = document(vec![heading(1, "A"), Block::Paragraph { text: text.trim().into() }]);
+    let chunks = chunk(&document, &ChunkOptions::default());
+    let digits: usize = chunks.iter().map(|chunk| chunk.text.matches("1234567890").count()).sum();
+    assert_eq!(digits, 20_000);
+    assert!(chunks.iter().all(|chunk| chunk.tokens <= 512));
 }
 
 #[test]
