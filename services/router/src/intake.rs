@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tasklane_bus::pull::{Pulled, Puller};
 use tasklane_bus::{BusError, Delivery, Headers, Outgoing};
+use tasklane_contract::story::End;
 use tasklane_contract::submission::{self, Incoming, Rejected, Submission};
 use tasklane_contract::{Message as _, Refusal, code, headers, streams, subjects, time, v1};
 use tasklane_domain::expiry::Admit;
@@ -96,26 +97,21 @@ async fn submitted(
             let ending = Ending::Task { routed: Box::new(routed), end: end::expired(), dead: false };
             end::end(router, delivery, ending, trace).await;
         }
-        Err(refusal) => refuse(router, delivery, &routed, refusal, trace).await,
+        Err(refusal) => refuse(router, delivery, routed, &refusal, trace).await,
     }
 }
 
+/// A task that could be read and cannot be accepted: the dead letter keeps it whole, for it may fit tomorrow's schema.
 async fn refuse(
     router: &Arc<Router>,
     delivery: Delivery,
-    routed: &v1::Routed,
-    refusal: Refusal,
+    routed: v1::Routed,
+    refusal: &Refusal,
     trace: Option<TraceContext>,
 ) {
-    let task = routed.task.clone().unwrap_or_default();
-    let rejected = Rejected {
-        refusal,
-        task_id: task.id,
-        task_type: task.task_type,
-        encoding: routed.encoding(),
-        reply_to: routed.reply_to.clone(),
-    };
-    end::end(router, delivery, Ending::Rejected(Box::new(rejected)), trace).await;
+    let end = End::Failed(refusal.to_error());
+    let ending = Ending::Task { routed: Box::new(routed), end, dead: true };
+    end::end(router, delivery, ending, trace).await;
 }
 
 /// A task that has its envelope already.
@@ -150,7 +146,7 @@ pub async fn route(
     }
     if let Err(too_large) = put::put(router, delivery, routed, trace.clone()).await {
         let (delivery, routed, refusal) = *too_large;
-        refuse(router, delivery, &routed, refusal, trace).await;
+        refuse(router, delivery, routed, &refusal, trace).await;
     }
 }
 

@@ -216,7 +216,9 @@ async fn measure(router: &Router, pool: &str) -> Option<Lanes> {
         }
     };
     for (p, load) in priority::ALL.iter().zip(&loads) {
-        router.metrics.lane_backlog(pool, p.lane()).set(i64::try_from(load.queued).unwrap_or(i64::MAX));
+        // Those that wait for somebody are handed out and put back all the time; nobody works on them.
+        let waits = if pool == NOWHERE { load.queued + load.out } else { load.queued };
+        router.metrics.lane_backlog(pool, p.lane()).set(i64::try_from(waits).unwrap_or(i64::MAX));
     }
     Some(loads)
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tasklane_bus::endpoint::Asked;
+use tasklane_bus::inspect::Load;
 use tasklane_contract::{Refusal, code, streams, time, v1};
 use tasklane_domain::lane::NOWHERE;
 use tasklane_domain::pool::Pool;
@@ -78,8 +79,12 @@ pub async fn lanes(router: &Router) -> Result<Vec<u8>, Refusal> {
 }
 
 fn row(pool: &Pool, lanes: &Lanes, router: &Router) -> Value {
+    // Tasks that wait for somebody are handed out and put back all the time; nobody works on them.
+    let waits = pool.name == NOWHERE;
+    let count = |load: &Load| if waits { load.queued + load.out } else { load.queued };
     let queued: Map<String, Value> =
-        priority::ALL.iter().zip(lanes).map(|(p, load)| (p.to_string(), json!(load.queued))).collect();
+        priority::ALL.iter().zip(lanes).map(|(p, load)| (p.to_string(), json!(count(load)))).collect();
+    let running = if waits { 0 } else { out(lanes) };
     let slowest = pool
         .task_types
         .keys()
@@ -87,7 +92,7 @@ fn row(pool: &Pool, lanes: &Lanes, router: &Router) -> Value {
         .fold(0.0, f64::max);
     json!({
         "pool": pool.name, "live": pool.live, "paused": pool.paused, "workers": pool.workers,
-        "slots": pool.slots, "queued": queued, "running": out(lanes), "expected_wait_ms": slowest.round(),
+        "slots": pool.slots, "queued": queued, "running": running, "expected_wait_ms": slowest.round(),
     })
 }
 
