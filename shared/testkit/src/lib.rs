@@ -7,6 +7,7 @@ pub mod child;
 pub mod client;
 pub mod guard;
 pub mod http;
+pub mod local;
 pub mod nats;
 pub mod otlp;
 pub mod port;
@@ -16,4 +17,5 @@ pub mod tool;
 pub mod wait;
 
 pub use client::Client;
+pub use local::LocalWorker;
 pub use stack::{Options, Stack};

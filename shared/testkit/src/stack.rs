@@ -292,11 +292,19 @@ impl Stack {
     /// # Panics
     /// Where it runs, or does not get ready.
     pub async fn start_again(&mut self, name: &str) {
+        self.launch_again(name);
+        self.await_ready(name).await;
+    }
+
+    /// Starts a member that has ended, as it was, and does not wait: it may not live long.
+    ///
+    /// # Panics
+    /// Where it runs.
+    pub fn launch_again(&mut self, name: &str) {
         let logs = self.logs();
         let member = self.member_mut(name);
         assert!(member.running.is_none(), "{name} runs");
         member.running = Some(member.plan.start(&logs));
-        self.await_ready(name).await;
     }
 
     /// Kills the NATS server without a word.

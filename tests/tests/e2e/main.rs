@@ -3,4 +3,12 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
+mod bad_input;
 mod basics;
+mod cancel;
+mod faults;
+mod pages;
+mod priorities;
+mod retries;
+mod routing;
+mod tracing;
