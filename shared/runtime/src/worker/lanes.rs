@@ -111,17 +111,18 @@ impl<'a> Lanes<'a> {
     }
 
     /// Takes what came, and what else has come on the same lane. False where the consumer is gone.
-    fn take(&mut self, lane: usize, mut pulled: Pulled) -> bool {
-        for _ in 0..BURST {
+    fn take(&mut self, lane: usize, pulled: Pulled) -> bool {
+        let mut next = Some(pulled);
+        let mut taken = 0;
+        // What `ready` has handed over is ours: it must not be dropped where the burst ends.
+        while let Some(pulled) = next {
             match pulled {
                 Pulled::Message(delivery) => self.begin(lane, delivery),
                 Pulled::CreditBack(_) => self.pending[lane] = 0,
                 Pulled::ConsumerGone => return false,
             }
-            match self.pullers[lane].ready() {
-                Some(next) => pulled = next,
-                None => break,
-            }
+            taken += 1;
+            next = if taken < BURST { self.pullers[lane].ready() } else { None };
         }
         true
     }
