@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Tasks a second from submit to result, beside the floor of the same three stored hops.
+    Throughput,
+    /// Submit to result at a fixed arrival rate, beside the floor's.
+    Latency,
+    /// Throughput with one trace in a hundred exported, beside none.
+    Tracing,
+    /// Resident memory over many tasks.
+    Memory,
+}
+
+/// Measures a stack of Tasklane: nats-server, router and generic worker, started for it. Every figure is only given
+/// where each task ended well, once.
+#[derive(Debug, Parser)]
+#[command(name = "tasklane-loadtest", version)]
+pub struct Args {
+    /// What to measure; all of it where nothing is said.
+    #[arg(value_enum)]
+    pub what: Vec<What>,
+    /// Tasks of one throughput round.
+    #[arg(long, default_value_t = 100_000)]
+    pub tasks: usize,
+    /// Rounds of each kind, alternating; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// Tasks that are submitted and unanswered at once.
+    #[arg(long, default_value_t = 4_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=20_000))]
+    pub in_flight: usize,
+    /// Tasks a second of the latency measurement.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// Length of the latency measurement of each kind, all rounds together.
+    #[arg(long, default_value_t = 30)]
+    pub seconds: u64,
+    /// Tasks of the memory measurement.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub memory_tasks: usize,
+    /// Few tasks, one round: shows that it works, measures nothing.
+    #[arg(long)]
+    pub quick: bool,
+    /// Writes the report as JSON too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Measures a stack that runs already (throughput and latency; its processes' CPU is not known).
+    #[arg(long, value_name = "URL")]
+    pub nats: Option<String>,
+    /// The server to start; else TASKLANE_TEST_NATS_SERVER, else as scripts/setup.sh says.
+    #[arg(long, value_name = "PATH", env = "TASKLANE_TEST_NATS_SERVER")]
+    pub nats_server: Option<PathBuf>,
+    /// The folder of the services to start; else the one that this program lies in.
+    #[arg(long, value_name = "PATH")]
+    pub services: Option<PathBuf>,
+}
+
+impl Args {
+    /// The command line with `--quick` applied.
+    pub fn read() -> Self {
+        Self::parse().quickened()
+    }
+
+    fn quickened(mut self) -> Self {
+        if self.quick {
+            self.tasks = self.tasks.min(2_000);
+            self.rounds = 1;
+            self.rate = self.rate.min(200);
+            self.seconds = 1;
+            self.memory_tasks = self.memory_tasks.min(4_000);
+        }
+        self
+    }
+
+    /// Whether something is to be measured.
+    pub fn wants(&self, what: What) -> bool {
+        self.what.is_empty() || self.what.contains(&what)
+    }
+
+    /// Length of one latency round.
+    pub fn latency_round(&self) -> Duration {
+        Duration::from_secs(self.seconds.max(1)) / self.rounds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_said_means_everything() {
+        let args = Args::try_parse_from(["x"]).unwrap();
+        assert!(args.wants(What::Memory) && args.wants(What::Throughput));
+        let args = Args::try_parse_from(["x", "latency", "--quick"]).unwrap().quickened();
+        assert!(args.wants(What::Latency) && !args.wants(What::Memory));
+        assert_eq!((args.tasks, args.rounds, args.latency_round()), (2_000, 1, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for wrong in [["x", "--rounds=0"], ["x", "--in-flight=0"], ["x", "--rate=0"], ["x", "speed"]] {
+            assert!(Args::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The load test itself works: it starts a stack, loses nothing, measures everything once, and leaves nobody behind.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The program and, beside it, the services; `None` with a word where they were not built.
+fn services_are_built(program: &Path) -> bool {
+    let missing = ["tasklane-router", "tasklane-generic"].into_iter().find(|name| !program.with_file_name(name).exists());
+    if let Some(name) = missing {
+        let path = program.with_file_name(name);
+        println!("SKIPPED: quick: absent: {} (`cargo build --workspace --bins` makes it)", path.display());
+    }
+    missing.is_none()
+}
+
+#[test]
+fn a_quick_run_measures_everything_and_loses_nothing() {
+    let program = Path::new(env!("CARGO_BIN_EXE_tasklane-loadtest"));
+    if !services_are_built(program) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let ran = Command::new(program).args(["--quick", "--json"]).arg(&json).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if said.contains("there is no nats-server") {
+        println!("SKIPPED: quick: absent: nats-server");
+        return;
+    }
+    assert!(ran.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let ways = report["throughput"]["medians"].as_array().unwrap();
+    assert_eq!(ways.len(), 3);
+    for way in ways {
+        assert!(way["tasks_per_s"].as_f64().unwrap() > 0.0 && way["product_ratio"].as_f64().unwrap() > 0.0, "{way}");
+        for process in ["nats-server", "router", "worker", "loadtest"] {
+            assert!(way["cpu_us"][process].is_number(), "{way}");
+        }
+    }
+    for way in report["latency"]["ways"].as_array().unwrap() {
+        assert_eq!(way["tasks"], 200);
+        assert!(way["p50_ms"].as_f64().unwrap() <= way["max_ms"].as_f64().unwrap(), "{way}");
+    }
+    assert!(report["tracing"]["spans"].as_u64().unwrap() >= 40, "{report}");
+    assert_eq!(report["memory"]["resident_kib"]["router"].as_array().unwrap().len(), 20);
+    assert!(!report["bars"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_said_and_fails() {
+    let program = env!("CARGO_BIN_EXE_tasklane-loadtest");
+    let ran = Command::new(program).args(["throughput", "--nats-server", "no/such/nats-server"]).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("no/such/nats-server"), "{said}");
+}
