@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::context::traits::TimeoutProvider as _;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::{Bus, BusError, Headers};
 
@@ -59,6 +61,7 @@ pub enum Stored {
 pub struct Sent {
     subject: String,
     ack: PublishAckFuture,
+    deadline: Instant,
 }
 
 impl Sent {
@@ -67,7 +70,13 @@ impl Sent {
     /// # Errors
     /// [`BusError::NotStored`]: it may be stored all the same; publish again with the same id.
     pub async fn stored(self) -> Result<Stored, BusError> {
-        match self.ack.await {
+        // The client's own time-out begins only here. When the server dies, thousands of acknowledgements are lost at
+        // once; whoever awaits one after the other would wait that long for each.
+        let Ok(ack) = tokio::time::timeout_at(self.deadline, self.ack).await else {
+            let reason = "no word from the stream in time".to_owned();
+            return Err(BusError::NotStored { subject: self.subject, reason });
+        };
+        match ack {
             Ok(ack) if ack.duplicate => Ok(Stored::Duplicate),
             Ok(ack) => Ok(Stored::New { sequence: ack.sequence }),
             Err(e) if e.kind() == PublishErrorKind::WrongLastSequence => Ok(Stored::NotFirst),
@@ -91,7 +100,7 @@ impl Bus {
     pub async fn send(&self, out: Outgoing) -> Result<Sent, BusError> {
         let message = PublishMessage::build().payload(out.body).headers(out.headers.0);
         match self.js.send_publish(out.subject.clone(), message).await {
-            Ok(ack) => Ok(Sent { subject: out.subject, ack }),
+            Ok(ack) => Ok(Sent { subject: out.subject, ack, deadline: Instant::now() + self.js.timeout() }),
             Err(e) => Err(not_stored(out.subject, &e)),
         }
     }
