@@ -52,7 +52,13 @@ async fn run(shared: Arc<Shared>, delivery: Delivery, hold: Hold, slot: Slot) {
     };
     let mut hand = take_in_hand(&shared, delivery, routed);
     let outcome = match before(&shared, &hand).await {
-        Before::Run => execute(&shared, &mut hand).await,
+        Before::Run => match shared.quarantine.enter(story::is_suspect(&hand.routed)).await {
+            Some(_turn) => execute(&shared, &mut hand).await,
+            None => {
+                settle::later(&shared, &hand).await;
+                return;
+            }
+        },
         Before::End(outcome) => outcome,
         Before::Finished => {
             settle::ack(&hand.delivery).await;
@@ -101,13 +107,6 @@ async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
     let Some(served) = shared.served.get(&hand.task().task_type) else {
         let message = format!("this worker does not serve {}", hand.task().task_type);
         return Outcome::Failed(TaskError::retry(code::RETRY, message));
-    };
-    // A task whose worker died runs alone, so that it cannot take others along again.
-    let suspect = story::is_suspect(&hand.routed);
-    let (_alone, _together) = if suspect {
-        (Some(Arc::clone(&shared.quarantine).write_owned().await), None)
-    } else {
-        (None, Some(Arc::clone(&shared.quarantine).read_owned().await))
     };
     hand.started_at_us = time::now_us();
     let mut span = attempt_span(shared, hand);

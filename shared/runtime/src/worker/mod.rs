@@ -5,6 +5,7 @@ mod attempt;
 mod hold;
 mod lanes;
 mod pause;
+mod quarantine;
 mod settle;
 mod shared;
 mod supervise;

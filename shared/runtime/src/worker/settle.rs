@@ -18,6 +18,9 @@ use super::supervise::Outcome;
 use crate::handler::TaskError;
 use crate::record::{self, Recipient};
 
+/// How long a task rests that may not run beside another.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Settles a task in hand.
 pub(crate) async fn settle(shared: &Shared, hand: InHand, outcome: Outcome) {
     let settled = match outcome {
@@ -158,6 +161,19 @@ async fn give_up(shared: &Shared, hand: &InHand, error: v1::TaskError) -> Result
     record::dead_letter(&shared.bus, &letter, capability, &id, hand.trace.as_ref()).await?;
     shared.metrics.dead_letters(&hand.task().task_type, &error.code).inc();
     finish(shared, hand, End::Failed(error)).await
+}
+
+/// Let go of until a task that may kill workers has had its turn alone.
+pub(crate) async fn later(shared: &Shared, hand: &InHand) {
+    let mut headers =
+        Headers::new().with(headers::MSG_ID, &format!("{}.q{}", hand.task().id, hand.routed.hops));
+    record::put_trace(&mut headers, hand.trace.as_ref());
+    let body = hand.routed.encode_to_vec().into();
+    let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body };
+    match shared.bus.schedule(&hand.task().id, SystemTime::now() + TURN, out).await {
+        Ok(_) => ack(&hand.delivery).await,
+        Err(e) => tracing::warn!(task_id = hand.task().id, "the task comes again by itself: {e}"),
+    }
 }
 
 /// Back to the router at once, without an attempt counted.

@@ -10,11 +10,12 @@ use tasklane_contract::v1;
 use tasklane_domain::retry::Backoff;
 use tasklane_telemetry::metrics::Gauge;
 use tasklane_telemetry::{Metrics, TaskMetrics};
-use tokio::sync::{Notify, RwLock, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerConfig;
 use super::hold::Holds;
+use super::quarantine::Quarantine;
 use crate::cancels::Cancels;
 use crate::handler::Handler;
 use crate::measure::Measurements;
@@ -45,9 +46,8 @@ pub(crate) struct Shared {
     pub max_payload: usize,
     /// Bytes that fetched payloads may take together, in KiB.
     pub buffer: Arc<Semaphore>,
-    /// Held shared by ordinary attempts and alone by a task whose worker died: what killed one worker shall not take
-    /// its neighbours along a second time.
-    pub quarantine: Arc<RwLock<()>>,
+    /// Who may run beside whom.
+    pub quarantine: Quarantine,
     /// Fires when a drain has run out of patience.
     pub hand_back: CancellationToken,
     pub finished: AtomicU64,
@@ -93,7 +93,7 @@ impl Shared {
             measured: Measurements::default(),
             cancels: Arc::default(),
             holds: Holds::default(),
-            quarantine: Arc::default(),
+            quarantine: Quarantine::default(),
             hand_back: CancellationToken::new(),
             finished: AtomicU64::new(0),
             started_at_us: tasklane_contract::time::now_us(),
