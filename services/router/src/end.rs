@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tasklane_bus::{BusError, Delivery};
 use tasklane_contract::story::{self, End};
 use tasklane_contract::submission::Rejected;
-use tasklane_contract::{Refusal, code, time, v1};
+use tasklane_contract::{Message as _, Refusal, code, streams, subjects, time, v1};
 use tasklane_domain::enrich::ANY_CAPABILITY;
 use tasklane_runtime::record::{self, Recipient};
 use tasklane_telemetry::{Span, SpanKind, TraceContext, names};
@@ -126,6 +126,32 @@ async fn end_task(
     let status = tasklane_contract::json::status_name(end.status().into());
     record::result(&router.bus, story::result(routed, end, trace_id, time::now_us()), &to, trace).await?;
     router.metrics.router_decisions("none", status).inc();
+    Ok(())
+}
+
+/// Ends a cancelled task that lies in a schedule, if it does, and removes the schedule.
+///
+/// # Errors
+/// Where NATS does not answer.
+pub async fn scheduled(router: &Router, task_id: &str) -> Result<(), BusError> {
+    let stored = match router.bus.last_on(streams::TASKS, &subjects::schedule(task_id)).await {
+        Ok(stored) => stored,
+        Err(BusError::NotFound(_)) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let Ok(routed) = v1::Routed::decode(stored.body) else { return Ok(()) };
+    let parent = record::get_trace(|name| stored.headers.get(name).map(str::to_owned));
+    let span = Span::start("end task", SpanKind::Consumer, parent.as_ref());
+    let trace = span.context();
+    let trace_id = trace.as_ref().map(TraceContext::trace_id_hex).unwrap_or_default();
+    let to = Recipient::of(&routed);
+    let result = story::result(routed, cancelled(), trace_id, time::now_us());
+    record::result(&router.bus, result, &to, trace.as_ref()).await?;
+    router.metrics.router_decisions("none", "cancelled").inc();
+    if let Err(e) = router.bus.remove_message(streams::TASKS, stored.sequence).await {
+        // It became due in between; the first result stands.
+        tracing::debug!("the schedule of a cancelled task was not removed: {e}");
+    }
     Ok(())
 }
 

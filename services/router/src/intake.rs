@@ -123,6 +123,12 @@ async fn retried(router: &Arc<Router>, delivery: Delivery, trace: Option<TraceCo
                 let ending = Ending::Task { routed: Box::new(routed), end: end::expired(), dead: false };
                 return end::end(router, delivery, ending, trace).await;
             }
+            // A replay was never routed, and may not fit what its type is today.
+            let new = routed.task.as_ref().filter(|_| routed.hops == 0);
+            let checked = new.map_or(Ok(()), |task| router.planner().validate(task));
+            if let Err(refusal) = checked {
+                return refuse(router, delivery, routed, &refusal, trace).await;
+            }
             route(router, delivery, routed, trace).await;
         }
         _ => {
@@ -168,7 +174,15 @@ async fn delay(
         let body = routed.encode_to_vec().into();
         let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body };
         let said = match router.bus.schedule(id, SystemTime::now() + Duration::from_millis(ms), out).await {
-            Ok(_) => delivery.ack().await,
+            Ok(_) => {
+                // Whoever cancelled it a moment ago found no schedule to end.
+                if router.cancels.is_cancelled(id)
+                    && let Err(e) = end::scheduled(&router, id).await
+                {
+                    tracing::warn!("a cancelled task ends only when it is due: {e}");
+                }
+                delivery.ack().await
+            }
             Err(e) => {
                 tracing::warn!("a delayed task could not be scheduled now: {e}");
                 delivery.put_back(1_000).await

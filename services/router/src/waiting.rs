@@ -43,11 +43,11 @@ pub async fn run(router: &Arc<Router>, priority: Priority) -> Result<(), BusErro
 
 async fn look(router: &Arc<Router>, delivery: Delivery) {
     let trace = record::get_trace(|name| delivery.header(name).map(str::to_owned));
-    let Ok(routed) = v1::Routed::decode(delivery.body().clone()) else {
+    let routed = v1::Routed::decode(delivery.body().clone()).unwrap_or_default();
+    let Some(task) = routed.task.as_ref() else {
         let refusal = Refusal::new(code::UNREADABLE, "what lies on this lane is no task");
         return end::end(router, delivery, Ending::Unreadable(refusal), trace).await;
     };
-    let Some(task) = routed.task.as_ref() else { return };
     let (able, waiting) = {
         let planner = router.planner();
         let waiting = planner.fleet().lanes.get(NOWHERE).map_or(0, |l| fleet::queued(l) + fleet::out(l));

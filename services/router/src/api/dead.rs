@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_bus::endpoint::Asked;
 use tasklane_bus::{BusError, Outgoing};
-use tasklane_contract::{Message as _, Refusal, code, headers, id, json as wire, streams, subjects, v1};
+use tasklane_contract::{
+    Message as _, Refusal, code, headers, id, json as wire, streams, subjects, time, v1,
+};
 
 use super::{body, json as to_json, refused};
 use crate::state::Router;
@@ -158,9 +160,14 @@ async fn replay_one(router: &Router, sequence: u64) -> Result<(String, String), 
     task.not_before_us = 0;
     task.deadline_us = 0;
     let new = task.id.clone();
-    let out = Outgoing::new(subjects::SUBMIT, task.encode_to_vec())
-        .header(headers::CONTENT_TYPE, headers::PROTOBUF)
-        .header(headers::MSG_ID, &new);
+    // Not as a submission: those are bounded in size, and their encoding is that of their result.
+    let routed = v1::Routed {
+        task: Some(task),
+        submitted_at_us: time::now_us(),
+        encoding: story.encoding,
+        ..v1::Routed::default()
+    };
+    let out = Outgoing::new(subjects::RETRY, routed.encode_to_vec()).header(headers::MSG_ID, &new);
     router.bus.store(out).await.map_err(|e| refused(&e))?;
     router.bus.remove_message(streams::DEAD, sequence).await.map_err(|e| refused(&e))?;
     Ok((old, new))

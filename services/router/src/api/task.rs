@@ -8,6 +8,7 @@ use tasklane_contract::{Message as _, Refusal, code, headers, json, streams, sub
 use tasklane_domain::name;
 
 use super::{body, json as to_json, refused};
+use crate::end;
 use crate::state::Router;
 
 #[derive(Deserialize)]
@@ -57,7 +58,8 @@ pub async fn get(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Marks the task as cancelled. Whoever holds it, or gets it next, ends it with a result.
+/// Marks the task as cancelled. Whoever holds it, or gets it next, ends it with a result. One that waits for its time
+/// ends here: that may be long after the mark is forgotten.
 ///
 /// # Errors
 /// Where NATS does not answer.
@@ -70,5 +72,6 @@ pub async fn cancel(router: &Router, asked: &Asked) -> Result<Vec<u8>, Refusal> 
     }
     let bucket = router.bus.bucket(streams::CANCELLED).await.map_err(|e| refused(&e))?;
     bucket.put(&id, bytes::Bytes::new()).await.map_err(|e| refused(&e))?;
+    end::scheduled(router, &id).await.map_err(|e| refused(&e))?;
     to_json(&serde_json::json!({"id": id, "cancelled": true}))
 }
