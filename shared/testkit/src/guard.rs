@@ -15,7 +15,7 @@ while read -r sign group; do
         -) groups="${groups%% $group *} ${groups#* $group }" ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 "#;
 
 static GUARD: Mutex<Option<ChildStdin>> = Mutex::new(None);
@@ -28,6 +28,7 @@ fn say(sign: char, group: u32) {
     }
 }
 
+#[expect(clippy::zombie_processes, reason = "it outlives us: that is what it is for")]
 fn start() -> ChildStdin {
     let spawned = Command::new("sh")
         .args(["-c", SCRIPT])

@@ -29,7 +29,8 @@ impl LocalWorker {
         });
         wait::until(&format!("the router knows the pool {pool}"), async || {
             let lanes = client.ask("api.lanes", json!({})).await.ok()?;
-            let found = lanes["lanes"].as_array()?.iter().any(|row| row["pool"] == pool && row["live"] == true);
+            let found =
+                lanes["lanes"].as_array()?.iter().any(|row| row["pool"] == pool && row["live"] == true);
             (found || running.is_finished()).then_some(())
         })
         .await;

@@ -33,7 +33,11 @@ async fn cancel(client: &Client, id: &str) -> Value {
 }
 
 fn assert_cancelled(result: &Value, outcomes: &[&str]) {
-    assert_eq!((&result["status"], &result["error"]["code"]), (&json!("cancelled"), &json!("TL2010")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["error"]["code"]),
+        (&json!("cancelled"), &json!("TL2010")),
+        "{result}"
+    );
     let attempts = result["attempts"].as_array().unwrap();
     let told: Vec<_> = attempts.iter().map(|a| a["outcome"].as_str().unwrap()).collect();
     assert_eq!(told, outcomes, "{result}");
@@ -113,7 +117,11 @@ async fn a_deadline_ends_a_task_wherever_it_is() {
     let queued = client.submit_with("echo", json!(1), json!({"deadline": in_ms(1_000)})).await;
     for (id, what) in [(past, "past"), (running, "running"), (queued, "queued")] {
         let result = client.result(&id).await;
-        assert_eq!((&result["status"], &result["error"]["code"]), (&json!("expired"), &json!("TL2011")), "{what}: {result}");
+        assert_eq!(
+            (&result["status"], &result["error"]["code"]),
+            (&json!("expired"), &json!("TL2011")),
+            "{what}: {result}"
+        );
         let attempts = result["attempts"].as_array().unwrap().len();
         assert_eq!(attempts, usize::from(what == "running"), "{what}: {result}");
     }

@@ -40,7 +40,11 @@ async fn one_result_each(stack: &Stack, ids: &[String], fault: &str, begun: Inst
     let odd = results.iter().find(|r| r["status"] != "succeeded");
     assert!(odd.is_none(), "all succeed: {odd:?}");
     let again = results.iter().filter(|r| r["attempts"].as_array().unwrap().len() > 1).count();
-    println!("{fault}: {} tasks, each one result, after {:?}; {again} were tried again", ids.len(), begun.elapsed());
+    println!(
+        "{fault}: {} tasks, each one result, after {:?}; {again} were tried again",
+        ids.len(),
+        begun.elapsed()
+    );
     stack.at_rest().await;
     results
 }
@@ -137,15 +141,19 @@ async fn a_worker_that_is_asked_to_stop_loses_and_repeats_nothing() {
 
 #[tokio::test]
 async fn what_takes_longer_than_the_drain_is_handed_back_and_costs_no_attempt() {
-    let Some(mut stack) = Stack::start(two_workers(&[("TASKLANE_WORKER_DRAIN_MS", "300")])).await else { return };
+    let Some(mut stack) = Stack::start(two_workers(&[("TASKLANE_WORKER_DRAIN_MS", "300")])).await else {
+        return;
+    };
     let (client, ids, begun) = (stack.client.clone(), ids(40), Instant::now());
     let payload = json!({"mode": "sleep", "delay_ms": 4_000});
     client.submit_all(ids.iter().map(|id| task(id, "error", payload.clone(), json!({})))).await;
     busy(&stack, "second").await;
     stack.term("second");
     assert!(stack.ended("second").await.success());
-    let (results, other) =
-        (one_result_each(&stack, &ids, "a worker was short of time to drain", begun).await, stack.worker_id("generic"));
+    let (results, other) = (
+        one_result_each(&stack, &ids, "a worker was short of time to drain", begun).await,
+        stack.worker_id("generic"),
+    );
     for result in &results {
         assert_eq!(result["attempts"].as_array().unwrap().len(), 1, "{result}");
         assert_eq!(result["attempts"][0]["worker"], other, "{result}");
@@ -183,14 +191,20 @@ impl Executions {
 
 #[tokio::test]
 async fn a_task_that_kills_its_worker_dies_alone() {
-    let own = [("TASKLANE_ERROR_DANGEROUS", "true"), ("TASKLANE_WORKER_SLOTS", "8"), ("TASKLANE_WORKER_ACK_WAIT_MS", "2000")];
-    let options = Options::no_workers().router_env("TASKLANE_STREAMS_ACK_WAIT_MS", "2000").worker("generic", &own);
+    let own = [
+        ("TASKLANE_ERROR_DANGEROUS", "true"),
+        ("TASKLANE_WORKER_SLOTS", "8"),
+        ("TASKLANE_WORKER_ACK_WAIT_MS", "2000"),
+    ];
+    let options =
+        Options::no_workers().router_env("TASKLANE_STREAMS_ACK_WAIT_MS", "2000").worker("generic", &own);
     let Some(mut stack) = Stack::start(options).await else { return };
     let client = stack.client.clone();
     let neighbours = ids(40);
     let killer = "killer".to_owned();
     let kind = json!({"mode": "sleep", "delay_ms": 500});
-    let mut tasks: Vec<Outgoing> = neighbours.iter().map(|id| task(id, "error", kind.clone(), json!({}))).collect();
+    let mut tasks: Vec<Outgoing> =
+        neighbours.iter().map(|id| task(id, "error", kind.clone(), json!({}))).collect();
     tasks.insert(4, task(&killer, "error", json!({"mode": "exit", "delay_ms": 100}), json!({})));
     client.submit_all(tasks).await;
     let mut deaths = 0;
@@ -203,7 +217,11 @@ async fn a_task_that_kills_its_worker_dies_alone() {
             }
         }
     };
-    assert_eq!((&result["status"], &result["error"]["code"]), (&json!("failed"), &json!("TL2003")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["error"]["code"]),
+        (&json!("failed"), &json!("TL2003")),
+        "{result}"
+    );
     assert_eq!(deaths, 3, "as often as it may be tried");
     let attempts = result["attempts"].as_array().unwrap();
     assert!(attempts.len() == 3 && attempts.iter().all(|a| a["outcome"] == "lost"), "{result}");

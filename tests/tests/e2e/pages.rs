@@ -43,7 +43,8 @@ async fn metrics_can_be_read_and_count_what_happened() {
     }
     stack.client.run("error", json!({"mode": "permanent"})).await;
     let worker = families(stack.port("generic")).await;
-    let of_worker = ["tasks", "task_duration_seconds", "queue_wait_seconds", "retries", "dead_letters", "slots"];
+    let of_worker =
+        ["tasks", "task_duration_seconds", "queue_wait_seconds", "retries", "dead_letters", "slots"];
     assert_has(&worker, &of_worker);
     let router = families(stack.port("router")).await;
     assert_has(&router, &["router_decisions", "lane_backlog", "service_info"]);
@@ -58,7 +59,10 @@ async fn metrics_can_be_read_and_count_what_happened() {
 fn assert_has(families: &BTreeSet<String>, names: &[&str]) {
     for name in names {
         let full = format!("tasklane_{name}");
-        assert!(families.iter().any(|f| f.trim_end_matches("_info") == full.trim_end_matches("_info")), "{full}: {families:?}");
+        assert!(
+            families.iter().any(|f| f.trim_end_matches("_info") == full.trim_end_matches("_info")),
+            "{full}: {families:?}"
+        );
     }
 }
 
@@ -82,7 +86,10 @@ async fn families(port: u16) -> BTreeSet<String> {
         };
         let value = rest.trim().split(' ').next().unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
-        assert!(families.iter().any(|family| name.starts_with(family.as_str())), "{line} belongs to no family");
+        assert!(
+            families.iter().any(|family| name.starts_with(family.as_str())),
+            "{line} belongs to no family"
+        );
     }
     families
 }
@@ -133,7 +140,8 @@ async fn a_service_waits_for_what_it_needs_without_being_ready() {
 fn a_printed_configuration_is_one_that_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for service in services() {
-        let Some(printed) = run(&service, &["--print-config"], &[("TASKLANE_NATS_URL", "nats://there:1")]) else {
+        let Some(printed) = run(&service, &["--print-config"], &[("TASKLANE_NATS_URL", "nats://there:1")])
+        else {
             continue;
         };
         assert!(printed.status.success(), "{service}: {}", text(&printed.stderr));
@@ -146,8 +154,13 @@ fn a_printed_configuration_is_one_that_changes_nothing() {
         assert!(again.status.success(), "{service}: {}", text(&again.stderr));
         assert_eq!(text(&again.stdout), printed, "{service}");
         // The environment stands over the file.
-        let over = run(&service, &["--config", &file, "--print-config"], &[("TASKLANE_NATS_URL", "nats://over:2")]);
-        assert_eq!(text(&over.unwrap().stdout), printed.replace("nats://there:1", "nats://over:2"), "{service}");
+        let over =
+            run(&service, &["--config", &file, "--print-config"], &[("TASKLANE_NATS_URL", "nats://over:2")]);
+        assert_eq!(
+            text(&over.unwrap().stdout),
+            printed.replace("nats://there:1", "nats://over:2"),
+            "{service}"
+        );
         let help = run(&service, &["--help"], &[]).unwrap();
         assert!(help.status.success() && text(&help.stdout).contains("usage"), "{service}");
     }
@@ -164,8 +177,15 @@ fn a_wrong_configuration_names_every_mistake_and_ends_with_two() {
         let Some(ended) = run(&service, &["--config", &file], &env) else { continue };
         let said = text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(2), "{service}: {said}");
-        let mistakes =
-            ["TL9004", "slot", "soon", "pretty", "TASKLANE_NATS_URI", "TASKLANE_NATS_URL", "\"many\" is not a whole number"];
+        let mistakes = [
+            "TL9004",
+            "slot",
+            "soon",
+            "pretty",
+            "TASKLANE_NATS_URI",
+            "TASKLANE_NATS_URL",
+            "\"many\" is not a whole number",
+        ];
         for mistake in mistakes {
             assert!(said.contains(mistake), "{service} does not name {mistake}: {said}");
         }
@@ -189,7 +209,8 @@ fn an_address_in_use_is_said_and_ends_the_service() {
         let (url, taken) = (stack.url(), format!("127.0.0.1:{}", stack.port("router")));
         let env = [("TASKLANE_NATS_URL", url.as_str()), ("TASKLANE_HTTP_LISTEN", taken.as_str())];
         let ended = tokio::task::spawn_blocking({
-            let env: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let env: Vec<(String, String)> =
+                env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             move || {
                 let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
                 run("router", &[], &env).unwrap()

@@ -52,7 +52,10 @@ async fn four_full_lanes_are_served_eight_to_four_to_two_to_one() {
     let shares = PRIORITIES.map(|p| among(counted, p));
     for (share, weight) in shares.iter().zip([8, 4, 2, 1]) {
         let expected = counted * weight / 15;
-        assert!(share.abs_diff(expected) <= 2 + expected / 4, "{shares:?} of the first {counted}; {expected} expected");
+        assert!(
+            share.abs_diff(expected) <= 2 + expected / 4,
+            "{shares:?} of the first {counted}; {expected} expected"
+        );
     }
     // Low is slow, and never starved: there is one in every thirty or so.
     let low: Vec<usize> = (0..counted).filter(|n| order[*n] == "low").collect();

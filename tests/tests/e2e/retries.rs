@@ -35,7 +35,11 @@ async fn only_letter(client: &Client, id: &str) -> Value {
 async fn a_task_that_fails_once_succeeds_the_second_time_and_both_are_told() {
     let Some(stack) = Stack::start(quick()).await else { return };
     let result = stack.client.run("error", json!({"mode": "flaky", "message": "not yet"})).await;
-    assert_eq!((&result["status"], &result["result"]["attempt"]), (&json!("succeeded"), &json!(2)), "{result}");
+    assert_eq!(
+        (&result["status"], &result["result"]["attempt"]),
+        (&json!("succeeded"), &json!(2)),
+        "{result}"
+    );
     assert_eq!(story(&result), [tried("retried", "TL3001"), ("succeeded".to_owned(), None)]);
     assert_eq!(result["attempts"][0]["error"]["message"], "not yet");
     assert_eq!((&result["attempts"][0]["n"], &result["attempts"][1]["n"]), (&json!(1), &json!(2)));
@@ -64,10 +68,17 @@ async fn attempts_are_used_up_and_as_many_as_the_publisher_says() {
     let more = json!({"retry": {"max_attempts": 5}});
     let patient = client.submit_with("error", json!({"mode": "flaky", "fail_attempts": 4}), more).await;
     let result = client.result(&id).await;
-    assert_eq!((&result["status"], &result["error"]["code"]), (&json!("failed"), &json!("TL2002")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["error"]["code"]),
+        (&json!("failed"), &json!("TL2002")),
+        "{result}"
+    );
     let message = result["error"]["message"].as_str().unwrap();
     assert!(message.contains("3 of 3") && message.contains("down"), "{message}");
-    assert_eq!(story(&result), [tried("retried", "TL3001"), tried("retried", "TL3001"), tried("failed", "TL3001")]);
+    assert_eq!(
+        story(&result),
+        [tried("retried", "TL3001"), tried("retried", "TL3001"), tried("failed", "TL3001")]
+    );
     only_letter(client, &id).await;
     let result = client.result(&patient).await;
     assert_eq!((&result["status"], story(&result).len()), (&json!("succeeded"), 5), "{result}");
@@ -120,7 +131,11 @@ async fn a_dead_letter_is_found_shown_and_replayed_once_its_cause_is_mended() {
         "labels": {"order": "17"}});
     client.publish(tasklane_bus::Outgoing::new("tasks.submit", body.to_string())).await;
     let result = client.result(id).await;
-    assert_eq!((&result["status"], &result["error"]["code"]), (&json!("failed"), &json!("TL1014")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["error"]["code"]),
+        (&json!("failed"), &json!("TL1014")),
+        "{result}"
+    );
 
     let letter = only_letter(client, id).await;
     let sequence = letter["sequence"].clone();
@@ -136,7 +151,11 @@ async fn a_dead_letter_is_found_shown_and_replayed_once_its_cause_is_mended() {
     let new = replay["replayed"][0]["new_task_id"].as_str().unwrap();
     assert_ne!(new, id);
     let result = client.result(new).await;
-    assert_eq!((&result["status"], &result["result"]), (&json!("succeeded"), &json!({"found": true})), "{result}");
+    assert_eq!(
+        (&result["status"], &result["result"]),
+        (&json!("succeeded"), &json!({"found": true})),
+        "{result}"
+    );
     assert_eq!(result["labels"], json!({"order": "17", "replay_of": id}));
 
     // The letter is gone; nobody replays it a second time by accident.

@@ -118,7 +118,11 @@ async fn a_task_nobody_can_do_waits_and_is_done_by_the_first_who_can() {
     let (worker, done) = special("echo", &["basic_computation", "quantum_computing"]);
     let _local = LocalWorker::start(client, worker, "quantum", 1).await;
     let result = client.result(&id).await;
-    assert_eq!((&result["status"], &result["route"]["pool"]), (&json!("succeeded"), &json!("quantum")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["route"]["pool"]),
+        (&json!("succeeded"), &json!("quantum")),
+        "{result}"
+    );
     assert_eq!(done.load(Ordering::Relaxed), 1);
     stack.at_rest().await;
 }
@@ -136,7 +140,8 @@ async fn explain_names_every_candidate_with_its_reason_and_submits_nothing() {
     assert_eq!(explained["needs"]["preferred_worker_type"], "generic");
     assert_eq!(explained["route"]["pool"], "generic");
     let candidates = explained["route"]["candidates"].as_array().unwrap();
-    let of = |pool: &str| candidates.iter().find(|c| c["pool"] == pool).unwrap_or_else(|| panic!("{explained}"));
+    let of =
+        |pool: &str| candidates.iter().find(|c| c["pool"] == pool).unwrap_or_else(|| panic!("{explained}"));
     assert_eq!((candidates.len(), &of("generic")["eligible"]), (3, &json!(true)), "{explained}");
     assert_eq!(of("b")["eligible"], false);
     assert!(of("b")["why"].as_str().unwrap().contains("paused"), "{explained}");
@@ -158,7 +163,11 @@ async fn pausing_a_pool_moves_its_queue_and_resuming_brings_it_back() {
     assert_eq!(client.api("api.pool.pause", json!({"pool": "generic"})).await["paused"], true);
     for id in &ids {
         let result = client.result(id).await;
-        assert_eq!((&result["status"], &result["route"]["pool"]), (&json!("succeeded"), &json!("b")), "{result}");
+        assert_eq!(
+            (&result["status"], &result["route"]["pool"]),
+            (&json!("succeeded"), &json!("b")),
+            "{result}"
+        );
     }
     assert!(client.record_now(&blocker).await.is_none(), "what runs goes on");
     client.api("api.task.cancel", json!({"id": blocker})).await;
@@ -169,7 +178,11 @@ async fn pausing_a_pool_moves_its_queue_and_resuming_brings_it_back() {
     until_lane(&client, "b", "it is paused", |row| row["paused"] == true).await;
     until_lane(&client, "generic", "it is resumed", |row| row["paused"] == false).await;
     let result = client.run("echo", json!(1)).await;
-    assert_eq!((&result["status"], &result["route"]["pool"]), (&json!("succeeded"), &json!("generic")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["route"]["pool"]),
+        (&json!("succeeded"), &json!("generic")),
+        "{result}"
+    );
     let (code, text) = client.ask("api.pool.pause", json!({"pool": "nobody"})).await.unwrap_err();
     assert_eq!(code, "TL1021");
     assert!(text.contains("generic"), "{text}");
@@ -188,7 +201,11 @@ async fn the_queue_of_a_pool_that_dies_is_done_by_another_within_ten_seconds() {
     let killed = Instant::now();
     for id in &ids {
         let result = client.result(id).await;
-        assert_eq!((&result["status"], &result["route"]["pool"]), (&json!("succeeded"), &json!("b")), "{result}");
+        assert_eq!(
+            (&result["status"], &result["route"]["pool"]),
+            (&json!("succeeded"), &json!("b")),
+            "{result}"
+        );
     }
     let took = killed.elapsed();
     println!("fifty queued tasks of a dead pool were done after {took:?}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tasklane_bus::Outgoing;
 use tasklane_contract::{headers, id};
-use tasklane_testkit::client::task;
 use tasklane_testkit::child::Plan;
+use tasklane_testkit::client::task;
 use tasklane_testkit::otlp::{OtlpReceiver, ReceivedSpan, children_of, tree};
 use tasklane_testkit::{Options, Stack, http, port, tool, wait};
 
@@ -87,7 +87,11 @@ async fn who_is_not_sampled_exports_nothing_and_who_has_no_trace_gets_one() {
     let client = &stack.client;
     let id = id::fresh();
     client.publish(with_parent(task(&id, "echo", json!(1), json!({})), false)).await;
-    assert_eq!(client.result(&id).await["trace_id"], TRACE, "the result names the publisher's trace all the same");
+    assert_eq!(
+        client.result(&id).await["trace_id"],
+        TRACE,
+        "the result names the publisher's trace all the same"
+    );
     // The router begins a trace where there is none. What it exports comes after anything of the first task.
     let result = client.run("echo", json!(1)).await;
     let trace = result["trace_id"].as_str().unwrap_or_else(|| panic!("no trace: {result}"));
@@ -131,15 +135,16 @@ async fn jaeger_shows_the_trace() {
         local("collector.grpc-server.host-port", port::free()),
         local("collector.http-server.host-port", port::free()),
         local("admin.http.host-port", port::free()),
-        local("http-server.host-port", port::free()),
-        local("processor.jaeger-compact.server-host-port", port::free()),
-        local("processor.jaeger-binary.server-host-port", port::free()),
-        local("processor.zipkin-compact.server-host-port", port::free()),
     ];
-    let plan = Plan { name: "jaeger".to_owned(), program: jaeger, args, env: std::collections::BTreeMap::new() };
+    let plan =
+        Plan { name: "jaeger".to_owned(), program: jaeger, args, env: std::collections::BTreeMap::new() };
     let mut running = plan.start(folder.path());
     wait::until("Jaeger answers", async || {
-        assert!(running.is_running(), "Jaeger ended: {}", tasklane_testkit::child::log(folder.path(), "jaeger"));
+        assert!(
+            running.is_running(),
+            "Jaeger ended: {}",
+            tasklane_testkit::child::log(folder.path(), "jaeger")
+        );
         http::get(query, "/api/services").await.filter(|page| page.status == 200)
     })
     .await;
@@ -157,8 +162,14 @@ async fn jaeger_shows_the_trace() {
     let mut names: Vec<_> = shown.iter().map(|s| s["operationName"].as_str().unwrap()).collect();
     names.sort_unstable();
     let expected = [
-        "process error", "process error", "queue generic", "queue generic", "route error", "route error",
-        "schedule retry", "send results",
+        "process error",
+        "process error",
+        "queue generic",
+        "queue generic",
+        "route error",
+        "route error",
+        "schedule retry",
+        "send results",
     ];
     assert_eq!(names, expected);
 }
