@@ -180,3 +180,40 @@ async fn what_is_done_leaves_nothing_behind_but_its_result() {
     let none: Value = stack.client.api("api.dead.list", json!({})).await;
     assert_eq!(none, json!({"dead": [], "next": null}));
 }
+
+#[tokio::test]
+async fn what_is_larger_than_a_message_goes_through_the_object_store() {
+    let Some(stack) = Stack::start(Options::default()).await else { return };
+    let (client, bus) = (&stack.client, &stack.client.bus);
+    // Past the server's message size of 8 MB, both ways.
+    let large: Vec<u8> = (0..9u32 << 20).map(|n| (n % 251) as u8).collect();
+    bus.put_object(streams::PAYLOADS, "large.bin", &mut large.as_slice()).await.unwrap();
+    let body = json!({"id": "large", "task_type": "echo", "payload_ref": "obj://payloads/large.bin",
+        "content_type": "application/octet-stream"});
+    client.publish(Outgoing::new(subjects::SUBMIT, body.to_string())).await;
+    let result = client.result("large").await;
+    assert_eq!((&result["status"], result.get("result")), (&json!("succeeded"), None), "{}", result["error"]);
+    let name = result["result_ref"].as_str().and_then(|r| r.strip_prefix("obj://payloads/")).unwrap();
+    let stored = bus.get_object(streams::PAYLOADS, name, large.len()).await.unwrap();
+    assert!(stored == large, "the object is what was echoed: {} bytes", stored.len());
+    stack.at_rest().await;
+}
+
+#[tokio::test]
+async fn the_result_also_goes_where_the_publisher_listens() {
+    let Some(stack) = Stack::start(Options::default()).await else { return };
+    let client = &stack.client;
+    let mut mine = Box::pin(client.bus.listen("my.results".to_owned()).await.unwrap());
+    client.bus.flush().await.unwrap();
+    let out = task("heard", "echo", json!(7), json!({})).header(headers::REPLY_TO, "my.results");
+    client.publish(out).await;
+    let (_, _, body) = tokio::time::timeout(PATIENCE, mine.next()).await.expect("nobody told us").unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), client.result("heard").await);
+    // A refusal is told as well.
+    let out = Outgoing::new(subjects::SUBMIT, "{")
+        .header(headers::MSG_ID, "bad")
+        .header(headers::REPLY_TO, "my.results");
+    client.publish(out).await;
+    let (_, _, body) = tokio::time::timeout(PATIENCE, mine.next()).await.expect("nobody told us").unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["error"]["code"], "TL1001");
+}

@@ -237,3 +237,44 @@ async fn a_task_that_kills_its_worker_dies_alone() {
     }
     stack.at_rest().await;
 }
+
+#[tokio::test]
+async fn delays_and_retries_outlive_the_nats_server() {
+    let own = [("TASKLANE_WORKER_RETRY_BASE_MS", "100")];
+    let Some(mut stack) = Stack::start(Options::no_workers().worker("generic", &own)).await else { return };
+    let client = stack.client.clone();
+    let not_before = tasklane_contract::time::to_rfc3339(tasklane_contract::time::now_us() + 4_000_000);
+    let ids = ids(200);
+    let (delayed, retried) = ids.split_at(100);
+    let flaky = json!({"mode": "flaky", "retry_after_ms": 4_000});
+    let later = json!({"not_before": not_before});
+    client.submit_all(delayed.iter().map(|id| task(id, "echo", json!(1), later.clone()))).await;
+    client.submit_all(retried.iter().map(|id| task(id, "error", flaky.clone(), json!({})))).await;
+    let scheduled = async || {
+        let (tasks, work) = (client.messages(streams::TASKS).await?, client.messages(streams::WORK).await?);
+        (tasks == 200 && work == 0).then_some(())
+    };
+    tasklane_testkit::wait::until("all two hundred wait for their time", scheduled).await;
+    stack.kill9_nats();
+    stack.start_nats_again().await;
+    let results = one_result_each(&stack, &ids, "the NATS server was killed", Instant::now()).await;
+    let twice = results.iter().filter(|r| r["attempts"].as_array().unwrap().len() == 2).count();
+    assert_eq!(twice, 100, "attempts before the fault are remembered");
+}
+
+#[tokio::test]
+async fn everything_dies_at_once_and_comes_back() {
+    let Some(mut stack) = Stack::start(Options::default()).await else { return };
+    let (client, ids, begun) = (stack.client.clone(), ids(TASKS), Instant::now());
+    let fault = async {
+        in_full_swing(&client).await;
+        stack.kill9_nats();
+        stack.kill9("generic");
+        stack.kill9("router");
+        stack.start_nats_again().await;
+        stack.start_again("router").await;
+        stack.start_again("generic").await;
+    };
+    tokio::join!(client.submit_all(echoes(&ids)), fault);
+    one_result_each(&stack, &ids, "everything died", begun).await;
+}

@@ -215,3 +215,59 @@ async fn the_queue_of_a_pool_that_dies_is_done_by_another_within_ten_seconds() {
     assert_eq!(client.result(&blocker).await["status"], "cancelled");
     stack.at_rest().await;
 }
+
+#[tokio::test]
+async fn memory_counts_and_who_is_missing_is_said() {
+    let options = Options::no_workers().worker("generic", &[("TASKLANE_WORKER_MEMORY_MB", "100")]);
+    let Some(stack) = Stack::start(options).await else { return };
+    let client = &stack.client;
+    let needing = |mb: u64, capability: &str| {
+        let deadline = tasklane_contract::time::to_rfc3339(tasklane_contract::time::now_us() + 2_000_000);
+        let requirements = json!({"memory_requirement_mb": mb, "required_capabilities": [capability]});
+        json!({"requirements": requirements, "deadline": deadline})
+    };
+    let fits = client.submit_with("echo", json!(1), needing(100, "basic_computation")).await;
+    let too_large = client.submit_with("echo", json!(1), needing(101, "basic_computation")).await;
+    let nobody = client.submit_with("echo", json!(1), needing(1, "telepathy")).await;
+    assert_eq!(client.result(&fits).await["status"], "succeeded");
+    for (id, code, named) in [(too_large, "TL4004", "101 MB"), (nobody, "TL4001", "telepathy")] {
+        let result = client.result(&id).await;
+        assert_eq!(
+            (&result["status"], &result["error"]["code"]),
+            (&json!("expired"), &json!(code)),
+            "{result}"
+        );
+        assert!(result["error"]["message"].as_str().unwrap().contains(named), "{result}");
+    }
+    // And where all are paused, that is the reason.
+    client.api("api.pool.pause", json!({"pool": "generic"})).await;
+    until_lane(client, "generic", "it is paused", |row| row["paused"] == true).await;
+    let paused = client.submit_with("echo", json!(1), needing(1, "basic_computation")).await;
+    let result = client.result(&paused).await;
+    assert_eq!(
+        (&result["status"], &result["error"]["code"]),
+        (&json!("expired"), &json!("TL4003")),
+        "{result}"
+    );
+    stack.at_rest().await;
+}
+
+#[tokio::test]
+async fn workers_of_one_pool_share_its_queue() {
+    let own = [("TASKLANE_WORKER_SLOTS", "4")];
+    let options = Options::no_workers().worker("generic", &own).worker("second", &own).worker("third", &own);
+    let Some(stack) = Stack::start(options).await else { return };
+    let client = &stack.client;
+    let ids: Vec<String> = (0..60).map(|_| id::fresh()).collect();
+    let payload = json!({"mode": "sleep", "delay_ms": 100});
+    client.submit_all(ids.iter().map(|id| task(id, "error", payload.clone(), json!({})))).await;
+    let records = client.results().await.exactly_one_each(&ids, PATIENCE).await;
+    let by = |name: &str| {
+        let worker = stack.worker_id(name);
+        records.iter().filter(|r| r.json()["attempts"][0]["worker"] == worker).count()
+    };
+    let shares = ["generic", "second", "third"].map(by);
+    assert_eq!(shares.iter().sum::<usize>(), 60, "nobody else did any: {shares:?}");
+    // Each has a third of the slots; a fair share is 20.
+    assert!(shares.iter().all(|n| *n >= 10), "{shares:?}");
+}
