@@ -94,6 +94,11 @@ pub fn show_logs(logs: &Path) {
 }
 
 impl Running {
+    /// Its process id, which is also its group's.
+    pub fn id(&self) -> u32 {
+        self.group
+    }
+
     /// Sends a signal to its whole group.
     ///
     /// # Panics
