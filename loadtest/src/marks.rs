@@ -1,6 +1,8 @@
 //! How the tasks of one round are told apart: each carries its number in its id and in its payload, so that a result
 //! names its task without anybody parsing it.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use bytes::Bytes;
 use tasklane_runtime::contract::id;
 
@@ -23,9 +25,12 @@ pub struct Marks {
 impl Marks {
     /// Marks that no other round has.
     pub fn fresh(sampled_every: usize) -> Self {
+        // Ids made within one millisecond differ only in their last group, which is cut off here.
+        static ROUND: AtomicU16 = AtomicU16::new(0);
+        let round = ROUND.fetch_add(1, Ordering::Relaxed) & 0xfff;
         let mut prefix = id::fresh();
-        prefix.truncate(prefix.len() - DIGITS);
-        Self { prefix, sampled_every }
+        prefix.truncate(prefix.len() - DIGITS - 1 - 4);
+        Self { prefix: format!("{prefix}8{round:03x}-"), sampled_every }
     }
 
     /// The id of a task: a UUID that ends with its number.
