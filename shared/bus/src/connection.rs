@@ -61,8 +61,9 @@ impl Default for BusConfig {
 /// A connection to NATS. Clones share it.
 #[derive(Clone)]
 pub struct Bus {
-    pub(crate) client: Client,
-    pub(crate) js: jetstream::Context,
+    /// Shared: a copy of a client or of a context counts ten references, and every message in hand has one.
+    pub(crate) client: Arc<Client>,
+    pub(crate) js: Arc<jetstream::Context>,
     connected: watch::Receiver<u64>,
     url: Arc<str>,
 }
@@ -86,7 +87,12 @@ impl Bus {
                         .ack_timeout(timeout)
                         .max_ack_inflight(20_000)
                         .build(client.clone());
-                    return Ok(Self { client, js, connected, url: config.url.as_str().into() });
+                    return Ok(Self {
+                        client: Arc::new(client),
+                        js: Arc::new(js),
+                        connected,
+                        url: config.url.as_str().into(),
+                    });
                 }
                 Err(e) if tokio::time::Instant::now() >= give_up => {
                     return Err(BusError::Connect { url: config.url.clone(), reason: e.to_string() });

@@ -1,5 +1,7 @@
 //! A delivered message, and what can be said about it.
 
+use std::sync::Arc;
+
 use async_nats::{Client, jetstream};
 use bytes::Bytes;
 
@@ -21,29 +23,28 @@ pub struct Place {
 /// A delivered message. It is out until it is acknowledged, put back, or silent for the consumer's ack wait.
 pub struct Delivery {
     message: async_nats::Message,
-    client: Client,
+    client: Arc<Client>,
     /// Where it lies.
     pub place: Place,
 }
 
 impl Delivery {
-    /// `None` where the message is not a delivery of a consumer.
+    /// `None` where the message is not a delivery of a consumer. The context comes back: reading where a message
+    /// lies takes one, and a copy for every message is dear.
     pub(crate) fn new(
         message: async_nats::Message,
-        context: &jetstream::Context,
-        client: &Client,
-    ) -> Option<Self> {
-        let wrapped = jetstream::Message { message, context: context.clone() };
-        let place = {
-            let info = wrapped.info().ok()?;
-            Place {
-                sequence: info.stream_sequence,
-                delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
-                pending: info.pending,
-                stored_at_us: i64::try_from(info.published.unix_timestamp_nanos() / 1000).unwrap_or(0),
-            }
-        };
-        Some(Self { message: wrapped.message, client: client.clone(), place })
+        context: jetstream::Context,
+        client: &Arc<Client>,
+    ) -> (Option<Self>, jetstream::Context) {
+        let wrapped = jetstream::Message { message, context };
+        let place = wrapped.info().ok().map(|info| Place {
+            sequence: info.stream_sequence,
+            delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
+            pending: info.pending,
+            stored_at_us: i64::try_from(info.published.unix_timestamp_nanos() / 1000).unwrap_or(0),
+        });
+        let jetstream::Message { message, context } = wrapped;
+        (place.map(|place| Self { message, client: Arc::clone(client), place }), context)
     }
 
     /// The subject it was published on.
@@ -85,7 +86,7 @@ impl Delivery {
 
     /// A handle that keeps the delivery alive while it is held elsewhere.
     pub fn keeper(&self) -> Keeper {
-        Keeper { reply: self.message.reply.clone(), client: self.client.clone() }
+        Keeper { reply: self.message.reply.clone(), client: Arc::clone(&self.client) }
     }
 
     async fn say(&self, what: Bytes) -> Result<(), BusError> {
@@ -97,7 +98,7 @@ impl Delivery {
 /// Says for a delivery that somebody is still at it.
 pub struct Keeper {
     reply: Option<async_nats::Subject>,
-    client: Client,
+    client: Arc<Client>,
 }
 
 impl Keeper {

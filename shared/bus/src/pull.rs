@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::{StatusCode, Subscriber};
+use async_nats::{StatusCode, Subscriber, jetstream};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ pub enum Pulled {
 /// Pulls from one durable consumer.
 pub struct Puller {
     bus: Bus,
+    /// Lent to each message while it is read.
+    context: Option<jetstream::Context>,
     stream: String,
     consumer: String,
     next_subject: String,
@@ -66,6 +68,7 @@ impl Puller {
         reconnects.mark_unchanged();
         Ok(Self {
             bus: bus.clone(),
+            context: None,
             stream: stream.to_owned(),
             consumer: consumer.to_owned(),
             next_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
@@ -115,6 +118,8 @@ impl Puller {
         loop {
             let silent = self.heard + SILENCE;
             tokio::select! {
+                // In this order: while messages come, nobody looks at the clock.
+                biased;
                 message = self.subscriber.next() => match message {
                     Some(message) => if let Some(pulled) = self.read(message) { return pulled },
                     None => return std::future::pending().await,
@@ -170,7 +175,10 @@ impl Puller {
         match message.status {
             None => {
                 self.credit = self.credit.saturating_sub(1);
-                Delivery::new(message, &self.bus.js, &self.bus.client).map(Pulled::Message)
+                let context = self.context.take().unwrap_or_else(|| (*self.bus.js).clone());
+                let (delivery, context) = Delivery::new(message, context, &self.bus.client);
+                self.context = Some(context);
+                delivery.map(Pulled::Message)
             }
             Some(StatusCode::IDLE_HEARTBEAT) => None,
             Some(_) => {
