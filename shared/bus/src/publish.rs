@@ -119,9 +119,18 @@ impl Bus {
     /// # Errors
     /// [`BusError::TooLarge`]: trying again would not help.
     pub async fn store_surely(&self, out: Outgoing) -> Result<Stored, BusError> {
+        self.store_made(|| out.clone()).await
+    }
+
+    /// As [`Bus::store_surely`], of a message that is made anew for each try: nearly always the first one succeeds, and
+    /// then no copy was made.
+    ///
+    /// # Errors
+    /// As [`Bus::store_surely`].
+    pub async fn store_made(&self, make: impl Fn() -> Outgoing) -> Result<Stored, BusError> {
         let mut delay = Duration::from_millis(50);
         loop {
-            match self.store(out.clone()).await {
+            match self.store(make()).await {
                 Err(BusError::NotStored { subject, reason }) => {
                     tracing::warn!(%subject, "not stored yet, trying again: {reason}");
                     tokio::time::sleep(delay).await;

@@ -74,17 +74,20 @@ pub async fn result(
 ) -> Result<bool, BusError> {
     let mut body = encode(&result, to.encoding);
     if body.len() + HEADROOM > bus.max_payload() {
-        move_aside(bus, &mut result).await?;
+        Box::pin(move_aside(bus, &mut result)).await?;
         body = encode(&result, to.encoding);
     }
-    let headers = headers_of(to.encoding, trace);
-    let out =
-        Outgoing { subject: subjects::result(&result.task_id), headers: headers.clone(), body: body.clone() };
-    let stored = bus.store_surely(out.only_first()).await?;
+    let message = || {
+        let headers = headers_of(to.encoding, trace);
+        Outgoing { subject: subjects::result(&result.task_id), headers, body: body.clone() }.only_first()
+    };
+    let stored = bus.store_made(message).await?;
     if stored == Stored::NotFirst {
         return Ok(false);
     }
-    tell(bus, to, headers, body).await;
+    if !to.reply_to.is_empty() {
+        Box::pin(tell(bus, to, headers_of(to.encoding, trace), body)).await;
+    }
     Ok(true)
 }
 

@@ -46,7 +46,7 @@ async fn run(shared: Arc<Shared>, delivery: Delivery, hold: Hold, slot: Slot) {
         Ok(routed) if routed.task.is_some() => routed,
         other => {
             let why = other.err().map_or_else(|| "it holds no task".to_owned(), |e| e.to_string());
-            settle::unreadable(&shared, &delivery, &Refusal::new(code::UNREADABLE, why)).await;
+            Box::pin(settle::unreadable(&shared, &delivery, &Refusal::new(code::UNREADABLE, why))).await;
             return;
         }
     };
@@ -55,7 +55,7 @@ async fn run(shared: Arc<Shared>, delivery: Delivery, hold: Hold, slot: Slot) {
         Before::Run => match shared.quarantine.enter(story::is_suspect(&hand.routed)).await {
             Some(_turn) => execute(&shared, &mut hand).await,
             None => {
-                settle::later(&shared, &hand).await;
+                Box::pin(settle::later(&shared, &hand)).await;
                 return;
             }
         },
@@ -87,7 +87,9 @@ enum Before {
 async fn before(shared: &Shared, hand: &InHand) -> Before {
     let task = hand.task();
     let to = Recipient::of(&hand.routed);
-    if hand.delivery.place.delivered > 1 && record::finished_before(&shared.bus, &task.id, &to).await {
+    if hand.delivery.place.delivered > 1
+        && Box::pin(record::finished_before(&shared.bus, &task.id, &to)).await
+    {
         return Before::Finished;
     }
     if hand.n > hand.routed.max_attempts.max(1) {
@@ -269,7 +271,7 @@ async fn payload(
     };
     let kib = u32::try_from(shared.max_payload / 1024).unwrap_or(u32::MAX);
     let permit = Arc::clone(&shared.buffer).acquire_many_owned(kib).await.ok();
-    let bytes = read_object(&shared.bus, bucket, name, shared.max_payload).await?;
+    let bytes = Box::pin(read_object(&shared.bus, bucket, name, shared.max_payload)).await?;
     Ok((Payload { bytes, content_type }, permit))
 }
 

@@ -21,14 +21,14 @@ use crate::record::{self, Recipient};
 /// How long a task rests that may not run beside another.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Settles a task in hand.
+/// Settles a task in hand. What is rare is boxed: it would make every attempt as large as the largest of them.
 pub(crate) async fn settle(shared: &Shared, hand: InHand, outcome: Outcome) {
     let settled = match outcome {
-        Outcome::HandBack => hand_back(shared, &hand).await,
-        Outcome::Failed(e) => failed(shared, &hand, e).await,
+        Outcome::HandBack => Box::pin(hand_back(shared, &hand)).await,
+        Outcome::Failed(e) => Box::pin(failed(shared, &hand, e)).await,
         Outcome::KilledWorkers => {
             let Some(End::Failed(error)) = end_of(&outcome, hand.routed.max_attempts) else { return };
-            give_up(shared, &hand, error).await
+            Box::pin(give_up(shared, &hand, error)).await
         }
         other => match end_of(&other, hand.routed.max_attempts) {
             Some(end) => finish(shared, &hand, end).await,
@@ -66,7 +66,7 @@ async fn finish(shared: &Shared, hand: &InHand, end: End) -> Result<(), BusError
     let context = span.context();
     let stored = record::result(&shared.bus, result, &to, context.as_ref()).await;
     let first = match stored {
-        Err(BusError::TooLarge { reason, .. }) => too_large(shared, hand, &to, reason).await?,
+        Err(BusError::TooLarge { reason, .. }) => Box::pin(too_large(shared, hand, &to, reason)).await?,
         other => other?,
     };
     if first && let Some(served) = shared.served.get(&hand.task().task_type) {
