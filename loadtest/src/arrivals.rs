@@ -28,11 +28,6 @@ impl Arrivals {
         true
     }
 
-    /// Tasks that have a result.
-    pub fn arrived(&self) -> usize {
-        self.arrived
-    }
-
     /// Whether every task has one.
     pub fn all(&self) -> bool {
         self.arrived == self.seen.len()

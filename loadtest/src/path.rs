@@ -74,12 +74,16 @@ impl Path {
         }
     }
 
-    /// Whether a result says that the task was done.
+    /// Whether a result says that the task was done, and at the first attempt: nobody dies here, so a second one means
+    /// that a message was lost on its way.
     pub fn is_success(self, body: &Bytes) -> bool {
-        // The status is the record's third field; the payload comes later.
-        const STATUS: &[u8] = br#""status":"succeeded""#;
         match self {
-            Self::Product => body.get(..160).unwrap_or(body).windows(STATUS.len()).any(|w| w == STATUS),
+            Self::Product => {
+                // The record's third field; the payload comes later, and the attempts after it.
+                let head = body.get(..STATUS_WITHIN).unwrap_or(body);
+                let story = body.get(marks::PAYLOAD..).unwrap_or_default();
+                holds(head, br#""status":"succeeded""#) && !holds(story, br#""outcome":"lost""#)
+            }
             Self::Guarded | Self::Bare => body.len() == marks::PAYLOAD,
         }
     }
@@ -94,5 +98,43 @@ impl Path {
             next.set(headers::TRACEPARENT, traceparent);
         }
         next
+    }
+}
+
+/// Bytes of a record's head that hold its status.
+const STATUS_WITHIN: usize = 160;
+
+fn holds(text: &[u8], what: &[u8]) -> bool {
+    text.windows(what.len()).any(|at| at == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_first_success_counts() {
+        let marks = Marks::fresh(0);
+        let record = |status: &str, outcome: &str| {
+            let payload = String::from_utf8(marks::payload(1).to_vec()).unwrap();
+            let id = marks.id(1);
+            let attempts = format!(r#"[{{"n":1,"outcome":"{outcome}"}}]"#);
+            Bytes::from(format!(
+                r#"{{"task_id":"{id}","task_type":"echo","status":"{status}","result":{payload},"attempts":{attempts}}}"#
+            ))
+        };
+        assert!(Path::Product.is_success(&record("succeeded", "succeeded")));
+        assert!(!Path::Product.is_success(&record("failed", "failed")));
+        assert!(!Path::Product.is_success(&record("succeeded", "lost")), "it came a second time");
+    }
+
+    #[test]
+    fn every_way_finds_the_number_of_its_result() {
+        let marks = Marks::fresh(0);
+        for path in [Path::Product, Path::Guarded, Path::Bare] {
+            let subject = format!("{}{}", path.results(), marks.id(7));
+            assert_eq!(path.number(&marks, &subject, &marks::payload(7)), Some(7));
+            assert_eq!(path.submission(&marks, 7).subject, path.submit());
+        }
     }
 }

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 /// The program and, beside it, the services; `None` with a word where they were not built.
 fn services_are_built(program: &Path) -> bool {
-    let missing = ["tasklane-router", "tasklane-generic"].into_iter().find(|name| !program.with_file_name(name).exists());
+    let missing = ["tasklane-router", "tasklane-generic"]
+        .into_iter()
+        .find(|name| !program.with_file_name(name).exists());
     if let Some(name) = missing {
         let path = program.with_file_name(name);
         println!("SKIPPED: quick: absent: {} (`cargo build --workspace --bins` makes it)", path.display());
@@ -34,7 +36,10 @@ fn a_quick_run_measures_everything_and_loses_nothing() {
     let ways = report["throughput"]["medians"].as_array().unwrap();
     assert_eq!(ways.len(), 3);
     for way in ways {
-        assert!(way["tasks_per_s"].as_f64().unwrap() > 0.0 && way["product_ratio"].as_f64().unwrap() > 0.0, "{way}");
+        assert!(
+            way["tasks_per_s"].as_f64().unwrap() > 0.0 && way["product_ratio"].as_f64().unwrap() > 0.0,
+            "{way}"
+        );
         for process in ["nats-server", "router", "worker", "loadtest"] {
             assert!(way["cpu_us"][process].is_number(), "{way}");
         }
@@ -51,7 +56,8 @@ fn a_quick_run_measures_everything_and_loses_nothing() {
 #[test]
 fn what_is_not_there_is_said_and_fails() {
     let program = env!("CARGO_BIN_EXE_tasklane-loadtest");
-    let ran = Command::new(program).args(["throughput", "--nats-server", "no/such/nats-server"]).output().unwrap();
+    let ran =
+        Command::new(program).args(["throughput", "--nats-server", "no/such/nats-server"]).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(!ran.status.success() && said.contains("no/such/nats-server"), "{said}");
 }
