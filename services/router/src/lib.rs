@@ -91,7 +91,7 @@ pub async fn run(bus: Bus, config: RouterConfig, stop: CancellationToken) -> Res
 async fn listen(router: &Arc<Router>) -> Result<Arc<watch::Ears>, BusError> {
     let ears = Arc::new(watch::Ears::default());
     watch::remember(router, &ears).await?;
-    watch::listen(router, &ears);
+    watch::listen(router, &ears).await?;
     tokio::spawn(watch::announce(Arc::clone(router)));
     tokio::spawn(watch::refresh(Arc::clone(router), Arc::clone(&ears)));
     for p in priority::ALL {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use tasklane_bus::BusError;
 use tasklane_bus::inspect::Load;
 use tasklane_bus::kv::Change;
 use tasklane_contract::{Message as _, streams, v1};
 use tasklane_domain::lane::{self, NOWHERE};
 use tasklane_domain::{name, priority};
+use tasklane_runtime::follow::follow;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -98,29 +98,14 @@ impl Ears {
     }
 }
 
-/// Follows a bucket for ever, watching again where the server forgot us.
-async fn follow(router: Arc<Router>, bucket: &'static str, ears: Arc<Ears>, hear: fn(&Ears, Change)) {
-    while !router.stop.is_cancelled() {
-        let watched = async {
-            let bucket = router.bus.bucket(bucket).await?;
-            bucket.watch().await
-        };
-        match watched.await {
-            Ok(mut changes) => {
-                while let Some(change) = changes.next().await {
-                    hear(&ears, change);
-                }
-            }
-            Err(e) => tracing::warn!(bucket, "a bucket cannot be watched now: {e}"),
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 /// Listens to announcements and switches.
-pub fn listen(router: &Arc<Router>, ears: &Arc<Ears>) {
-    tokio::spawn(follow(Arc::clone(router), streams::WORKERS, Arc::clone(ears), Ears::heard));
-    tokio::spawn(follow(Arc::clone(router), streams::CONTROL, Arc::clone(ears), Ears::switched));
+///
+/// # Errors
+/// Where a bucket cannot be watched the first time.
+pub async fn listen(router: &Router, ears: &Arc<Ears>) -> Result<(), BusError> {
+    let (workers, switches) = (Arc::clone(ears), Arc::clone(ears));
+    follow(&router.bus, streams::WORKERS, router.stop.clone(), move |change| workers.heard(change)).await?;
+    follow(&router.bus, streams::CONTROL, router.stop.clone(), move |change| switches.switched(change)).await
 }
 
 /// Announces this router every second.

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt as _;
 use tasklane_bus::kv::Change;
 use tasklane_bus::{Bus, BusError};
 use tasklane_contract::streams;
 use tokio_util::sync::CancellationToken;
+
+use crate::follow::follow;
 
 /// Cancelled ids that are remembered; the oldest go first.
 const REMEMBERED: usize = 100_000;
@@ -71,28 +72,12 @@ impl Cancels {
 /// # Errors
 /// Where the bucket cannot be opened or watched the first time.
 pub async fn watch(bus: &Bus, cancels: Arc<Cancels>, alive: CancellationToken) -> Result<(), BusError> {
-    let bucket = bus.bucket(streams::CANCELLED).await?;
-    let mut changes = bucket.watch().await?;
-    tokio::spawn(async move {
-        loop {
-            let change = tokio::select! {
-                change = changes.next() => change,
-                () = alive.cancelled() => return,
-            };
-            match change {
-                Some(Change::Put { key, .. }) => cancels.add(key),
-                Some(Change::Removed { .. }) => {}
-                None => {
-                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                    match bucket.watch().await {
-                        Ok(again) => changes = again,
-                        Err(e) => tracing::warn!("cancellations cannot be watched now: {e}"),
-                    }
-                }
-            }
+    let hear = move |change| {
+        if let Change::Put { key, .. } = change {
+            cancels.add(key);
         }
-    });
-    Ok(())
+    };
+    follow(bus, streams::CANCELLED, alive, hear).await
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod cancels;
 pub mod config;
+pub mod follow;
 pub mod handler;
 pub mod http;
 pub mod measure;
