@@ -94,6 +94,7 @@ run_member() {
             export TASKLANE_NATS_URL="nats://127.0.0.1:$nats_port"
             export "$(listen_variable "$name")=127.0.0.1:$(health_port "$name")"
             export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
+            if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"
             ;;

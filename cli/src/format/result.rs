@@ -157,18 +157,9 @@ pub fn route(route: &Route, paint: Paint) -> String {
     }
     let head = match route.pool.as_str() {
         "_" | "" => paint.warn(&format!("nobody can do it now: {}", one_line(&route.reason))),
-        pool => format!("{}  {}", paint.good(&one_line(pool)), one_line(&short_reason(route))),
+        pool => format!("{}  {}", paint.good(&one_line(pool)), one_line(&route.reason)),
     };
     if table.is_empty() { head + "\n" } else { format!("{head}\n\n{}", table.render(paint)) }
-}
-
-/// The reason without what the chosen pool's own row says.
-fn short_reason(route: &Route) -> String {
-    let chosen = route.candidates.iter().find(|c| c.pool == route.pool && !c.why.is_empty());
-    match chosen.and_then(|c| route.reason.split_once(c.why.as_str())) {
-        Some((before, after)) => format!("{}{after}", before.trim_end_matches([':', ' '])),
-        None => route.reason.clone(),
-    }
 }
 
 #[cfg(test)]
@@ -245,7 +236,7 @@ worker b · 2 attempts
     #[test]
     fn a_decision_shows_all_who_were_looked_at() {
         let decision: Route = serde_json::from_str(
-            r#"{"pool":"document","score":0.97,"reason":"the best of 2: all capabilities","candidates":[
+            r#"{"pool":"document","score":0.97,"reason":"the best of 2","candidates":[
                 {"pool":"document","score":0.97,"eligible":true,"why":"all capabilities"},
                 {"pool":"generic","score":0.3,"eligible":false,"why":"lacks text_processing"}]}"#,
         )

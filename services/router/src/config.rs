@@ -18,6 +18,8 @@ use tasklane_runtime::process::LogConfig;
 pub struct RouterConfig {
     /// How to reach NATS.
     pub nats: BusConfig,
+    /// NATS's monitoring pages, so that its storage is measured.
+    pub monitor: Monitor,
     /// How the log looks.
     pub log: LogConfig,
     /// The pages `/metrics`, `/healthz`, `/readyz`.
@@ -34,6 +36,14 @@ pub struct RouterConfig {
     pub rebalance: rebalance::Settings,
     /// Workers that come and go.
     pub fleet: Fleet,
+}
+
+/// NATS's monitoring pages.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Monitor {
+    /// One URL a server, such as `http://127.0.0.1:8222`; none: storage is not measured.
+    pub urls: Vec<String>,
 }
 
 /// Where the pages listen.
@@ -164,6 +174,9 @@ impl Config for RouterConfig {
         let mut problems = self.log.check();
         if let Err(violations) = self.weights.validate() {
             problems.extend(violations.into_iter().map(|v| Problem::new(v.field, v.problem)));
+        }
+        for url in self.monitor.urls.iter().filter(|url| !url.starts_with("http://")) {
+            problems.push(Problem::new("monitor.urls", format!("\"{url}\" does not begin with http://")));
         }
         if ![1, 3, 5].contains(&self.streams.replicas) {
             problems.push(Problem::new("streams.replicas", "must be 1, 3 or 5"));

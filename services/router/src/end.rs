@@ -98,9 +98,9 @@ async fn reject(
     trace: Option<&TraceContext>,
 ) -> Result<(), BusError> {
     put_aside(router, delivery, &rejected.refusal, ANY_CAPABILITY, trace).await?;
-    let result = story::rejected_result(rejected, delivery.place.stored_at_us, trace_id, time::now_us());
+    let mut result = story::rejected_result(rejected, delivery.place.stored_at_us, trace_id, time::now_us());
     let to = Recipient { encoding: rejected.encoding, reply_to: rejected.reply_to.clone() };
-    record::result(&router.bus, result, &to, trace).await?;
+    record::result(&router.bus, &mut result, &to, trace).await?;
     router.metrics.router_decisions("none", "rejected").inc();
     Ok(())
 }
@@ -124,7 +124,8 @@ async fn end_task(
     }
     let to = Recipient::of(&routed);
     let status = tasklane_contract::json::status_name(end.status().into());
-    record::result(&router.bus, story::result(routed, end, trace_id, time::now_us()), &to, trace).await?;
+    let mut result = story::result(routed, end, trace_id, time::now_us());
+    record::result(&router.bus, &mut result, &to, trace).await?;
     router.metrics.router_decisions("none", status).inc();
     Ok(())
 }
@@ -145,8 +146,8 @@ pub async fn scheduled(router: &Router, task_id: &str) -> Result<(), BusError> {
     let trace = span.context();
     let trace_id = trace.as_ref().map(TraceContext::trace_id_hex).unwrap_or_default();
     let to = Recipient::of(&routed);
-    let result = story::result(routed, cancelled(), trace_id, time::now_us());
-    record::result(&router.bus, result, &to, trace.as_ref()).await?;
+    let mut result = story::result(routed, cancelled(), trace_id, time::now_us());
+    record::result(&router.bus, &mut result, &to, trace.as_ref()).await?;
     router.metrics.router_decisions("none", "cancelled").inc();
     if let Err(e) = router.bus.remove_message(streams::TASKS, stored.sequence).await {
         // It became due in between; the first result stands.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tasklane_bus::pull::{Pulled, Puller};
-use tasklane_bus::{BusError, Delivery, Headers, Outgoing};
+use tasklane_bus::{BusError, Delivery};
 use tasklane_contract::story::End;
 use tasklane_contract::submission::{self, Incoming, Rejected, Submission};
-use tasklane_contract::{Message as _, Refusal, code, headers, streams, subjects, time, v1};
+use tasklane_contract::{Message as _, Refusal, code, streams, subjects, time, v1};
 use tasklane_domain::expiry::Admit;
 use tasklane_runtime::record;
 use tasklane_telemetry::TraceContext;
@@ -169,10 +169,7 @@ async fn delay(
     let router = Arc::clone(router);
     tokio::spawn(async move {
         let id = routed.task.as_ref().map(|t| t.id.as_str()).unwrap_or_default();
-        let mut headers = Headers::new().with(headers::MSG_ID, &format!("{id}.n"));
-        record::put_trace(&mut headers, trace.as_ref());
-        let body = routed.encode_to_vec().into();
-        let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body };
+        let out = record::to_router(&routed, &format!("{id}.n"), trace.as_ref());
         let said = match router.bus.schedule(id, SystemTime::now() + Duration::from_millis(ms), out).await {
             Ok(_) => {
                 // Whoever cancelled it a moment ago found no schedule to end.

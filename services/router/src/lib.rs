@@ -5,6 +5,7 @@ pub mod api;
 pub mod config;
 pub mod end;
 pub mod fleet;
+pub mod gauges;
 pub mod intake;
 pub mod plan;
 pub mod provision;
@@ -94,6 +95,7 @@ async fn listen(router: &Arc<Router>) -> Result<Arc<watch::Ears>, BusError> {
     watch::listen(router, &ears).await?;
     tokio::spawn(watch::announce(Arc::clone(router)));
     tokio::spawn(watch::refresh(Arc::clone(router), Arc::clone(&ears)));
+    tokio::spawn(gauges::run(Arc::clone(router)));
     for p in priority::ALL {
         let router = Arc::clone(router);
         tokio::spawn(async move {

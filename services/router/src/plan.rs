@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tasklane_contract::{Code, Refusal, code, headers, json, v1};
+use tasklane_contract::{Code, Message as _, Refusal, code, headers, json, v1};
 use tasklane_domain::decide::{self, Missing};
 use tasklane_domain::enrich::{self, Defaults, Needs, Rule};
 use tasklane_domain::expiry::{self, Admit};
@@ -23,12 +23,44 @@ pub struct Decided {
     pub route: v1::Route,
     /// Attempts the task has.
     pub max_attempts: u32,
+    /// Needs and route as they stand in a message, encoded once for all tasks that share the decision.
+    encoded: Vec<u8>,
 }
 
 impl Decided {
     /// The pool whose lane the task goes to; `_` where nobody can do it now.
     pub fn pool_name(&self) -> &str {
         if self.pool.is_some() { &self.route.pool } else { NOWHERE }
+    }
+
+    fn new(needs: Needs, pool: Option<usize>, route: v1::Route, max_attempts: u32) -> Self {
+        let mut decided = Self { needs, pool, route, max_attempts, encoded: Vec::new() };
+        let mut part = v1::Routed::default();
+        decided.write(&mut part);
+        decided.encoded = part.encode_to_vec();
+        decided
+    }
+
+    /// Writes needs and route into a story.
+    pub fn write(&self, routed: &mut v1::Routed) {
+        routed.needs = Some(v1::Requirements {
+            required_capabilities: self.needs.capabilities.clone(),
+            preferred_worker_type: self.needs.preferred_worker_type.clone().unwrap_or_default(),
+            max_processing_time_ms: self.needs.max_time_ms,
+            memory_requirement_mb: self.needs.memory_mb,
+        });
+        routed.route = Some(self.route.clone());
+    }
+
+    /// The message for the lane: the story with this decision. Two protobuf messages one after the other are read as
+    /// their union (<https://protobuf.dev/programming-guides/encoding/#last-one-wins>), so that the part which is the
+    /// same for many tasks is not encoded for each.
+    pub fn encode(&self, routed: &v1::Routed) -> Vec<u8> {
+        debug_assert!(
+            routed.needs.is_none() && routed.route.is_none(),
+            "they would be merged with the new ones"
+        );
+        [self.encoded.as_slice(), &routed.encode_to_vec()].concat()
     }
 }
 
@@ -128,12 +160,8 @@ impl Planner {
             enrich::enrich(&asked, rule, info.and_then(|t: &TypeInfo| t.measured.as_ref()), &self.defaults);
         let decision = decide::decide(&task.task_type, &needs, &self.fleet.pools, &self.weights);
         let attempts = task.retry.as_ref().map(|r| r.max_attempts).filter(|n| *n > 0);
-        Decided {
-            max_attempts: enrich::max_attempts(attempts, rule, &self.defaults),
-            pool: decision.chosen,
-            route: route(&self.fleet, decision),
-            needs,
-        }
+        let (chosen, max_attempts) = (decision.chosen, enrich::max_attempts(attempts, rule, &self.defaults));
+        Decided::new(needs, chosen, route(&self.fleet, decision), max_attempts)
     }
 
     /// Who is missing for a task that nobody can do now.
@@ -169,20 +197,14 @@ fn rounded(score: f64) -> f64 {
     (score * 1e4).round() / 1e4
 }
 
-/// Puts a decision into a task's envelope: one hop more.
-pub fn envelop(routed: &mut v1::Routed, decided: &Decided, now_us: i64) {
-    let needs = &decided.needs;
-    routed.needs = Some(v1::Requirements {
-        required_capabilities: needs.capabilities.clone(),
-        preferred_worker_type: needs.preferred_worker_type.clone().unwrap_or_default(),
-        max_processing_time_ms: needs.max_time_ms,
-        memory_requirement_mb: needs.memory_mb,
-    });
+/// Notes in a task's story that it is routed: one hop more, and the last decision, if there was one, gives way to
+/// the one that the message is encoded with.
+pub fn hop(routed: &mut v1::Routed, decided: &Decided, now_us: i64) {
+    (routed.needs, routed.route) = (None, None);
     // What was promised at first holds for the task's whole life.
     if routed.max_attempts == 0 {
         routed.max_attempts = decided.max_attempts;
     }
-    routed.route = Some(decided.route.clone());
     routed.routed_at_us = now_us;
     routed.hops += 1;
 }

@@ -4,13 +4,13 @@
 
 use tasklane_bus::publish::Sent;
 use tasklane_bus::{Delivery, Headers, Outgoing};
-use tasklane_contract::{Message as _, Refusal, code, headers, json, time, v1};
+use tasklane_contract::{Refusal, code, headers, json, time, v1};
 use tasklane_domain::lane;
 use tasklane_runtime::record;
 use tasklane_telemetry::{Span, SpanKind, TraceContext, names};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::plan::{Decided, envelop};
+use crate::plan::{self, Decided};
 use crate::state::{Pending, Router};
 
 /// A routed message that could not be stored is tried again after this, in ms.
@@ -29,7 +29,7 @@ pub async fn put(
     let Some(task) = routed.task.as_ref() else { return Ok(()) };
     let decided = router.planner().place(task);
     let span = route_span(&routed, &decided, trace.as_ref());
-    envelop(&mut routed, &decided, time::now_us());
+    plan::hop(&mut routed, &decided, time::now_us());
     let out = outgoing(&routed, &decided, span.context().as_ref());
     let subject = out.subject.clone();
     count(router, &decided);
@@ -44,6 +44,7 @@ pub async fn put(
         Err(e @ tasklane_bus::BusError::TooLarge { .. }) => {
             let text =
                 format!("with its envelope the task is too large for {subject}: {e}; use `payload_ref`");
+            decided.write(&mut routed);
             Err(Box::new((delivery, routed, Refusal::new(code::TOO_LARGE, text))))
         }
         Err(e) => {
@@ -66,7 +67,7 @@ fn outgoing(routed: &v1::Routed, decided: &Decided, trace: Option<&TraceContext>
     let subject = lane::work_subject(decided.needs.lane_capability(), decided.pool_name(), priority);
     let mut headers = Headers::new().with(headers::MSG_ID, &format!("{id}.{}", routed.hops));
     record::put_trace(&mut headers, trace);
-    Outgoing { subject, headers, body: routed.encode_to_vec().into() }
+    Outgoing { subject, headers, body: decided.encode(routed).into() }
 }
 
 fn route_span(routed: &v1::Routed, decided: &Decided, parent: Option<&TraceContext>) -> Span {

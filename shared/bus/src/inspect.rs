@@ -17,6 +17,8 @@ pub struct Load {
     pub redelivered: u64,
     /// Pull requests that stand.
     pub waiting: u64,
+    /// Sequence of the last message that was delivered, in its stream.
+    pub delivered: u64,
 }
 
 /// A stored message.
@@ -30,6 +32,8 @@ pub struct StoredMessage {
     pub headers: Headers,
     /// Its body.
     pub body: Bytes,
+    /// When it was stored, in microseconds since the epoch.
+    pub stored_at_us: i64,
 }
 
 /// A stream's size.
@@ -52,6 +56,7 @@ impl From<jetstream::message::StreamMessage> for StoredMessage {
             sequence: m.sequence,
             headers: Headers(m.headers),
             body: m.payload,
+            stored_at_us: i64::try_from(m.time.unix_timestamp_nanos() / 1_000).unwrap_or(0),
         }
     }
 }
@@ -72,6 +77,7 @@ impl Bus {
                 out: info.num_ack_pending as u64,
                 redelivered: info.num_redelivered as u64,
                 waiting: info.num_waiting as u64,
+                delivered: info.delivered.stream_sequence,
             }),
             jetstream::response::Response::Err { error } => Err(failed(&error)),
         }

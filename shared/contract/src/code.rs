@@ -72,6 +72,8 @@ pub const BAD_ID: Code = Code::new("TL1012");
 pub const BAD_TIME: Code = Code::new("TL1013");
 /// A payload reference cannot be used.
 pub const BAD_REFERENCE: Code = Code::new("TL1014");
+/// Where the result shall go is no place for it.
+pub const BAD_REPLY: Code = Code::new("TL1015");
 /// A request to `api.>` cannot be understood.
 pub const BAD_REQUEST: Code = Code::new("TL1020");
 /// There is no such task, result or dead letter.

@@ -15,6 +15,35 @@ pub const DEAD_PREFIX: &str = "dead.";
 /// Prefix of the request/reply endpoints.
 pub const API: &str = "api";
 
+/// First tokens of subjects that are ours, or the server's: nobody may have a result sent there.
+const RESERVED: [&str; 6] = ["tasks", "work", "results", "dead", "events", API];
+
+/// Checks where a publisher wants the result sent to. Workers send it with their own permissions, so that a subject
+/// which is stored or acted on would let a publisher write with them: another task's result, or a task.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_reply(subject: &str) -> Result<(), String> {
+    let is_wrong = |token: &str| {
+        token.is_empty()
+            || token.contains(['*', '>'])
+            || token.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    let first = subject.split('.').next().unwrap_or_default();
+    if subject.len() > 256 || subject.split('.').any(is_wrong) {
+        return Err(format!(
+            "{:?} is no subject to publish on",
+            subject.chars().take(64).collect::<String>()
+        ));
+    }
+    if first.starts_with('$') || RESERVED.contains(&first) {
+        return Err(format!(
+            "{first:?} begins subjects that are not for replies; use an inbox, or a name of your own"
+        ));
+    }
+    Ok(())
+}
+
 /// `results.<task id>`.
 pub fn result(task_id: &str) -> String {
     format!("{RESULT_PREFIX}{task_id}")

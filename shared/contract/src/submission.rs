@@ -87,13 +87,13 @@ pub fn read(incoming: &Incoming<'_>, limits: &Limits) -> Result<Submission, Box<
     let content_type = (incoming.header)(headers::CONTENT_TYPE).unwrap_or_default();
     let encoding =
         if headers::is_protobuf(&content_type) { v1::Encoding::Protobuf } else { v1::Encoding::Json };
-    let reply_to = (incoming.header)(headers::REPLY_TO).unwrap_or_default();
+    let (reply_to, may_reply) = reply_to(incoming);
     let given_id = (incoming.header)(headers::MSG_ID).filter(|id| name::check_task_id(id).is_ok());
     let own_id = || id::of_stored(incoming.stream, incoming.sequence, incoming.stored_at_us);
     let mut named = (String::new(), String::new());
     let task = body(incoming, &content_type, limits).and_then(|task| {
         named = (task.id.clone(), task.task_type.clone());
-        check(task, limits)
+        may_reply.and_then(|()| check(task, limits))
     });
     match task {
         Ok(mut task) => {
@@ -108,6 +108,20 @@ pub fn read(incoming: &Incoming<'_>, limits: &Limits) -> Result<Submission, Box<
             let task_id = own.or(given_id).unwrap_or_else(own_id);
             Err(Box::new(Rejected { refusal, task_id, task_type, encoding, reply_to }))
         }
+    }
+}
+
+/// Where the result goes as well; nowhere, and why, where that may not be.
+fn reply_to(incoming: &Incoming<'_>) -> (String, Result<(), Refusal>) {
+    match (incoming.header)(headers::REPLY_TO) {
+        None => (String::new(), Ok(())),
+        Some(subject) => match subjects::check_reply(&subject) {
+            Ok(()) => (subject, Ok(())),
+            Err(why) => {
+                let text = format!("header `{}`: {why}", headers::REPLY_TO);
+                (String::new(), Err(Refusal::new(code::BAD_REPLY, text)))
+            }
+        },
     }
 }
 

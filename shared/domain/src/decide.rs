@@ -26,7 +26,7 @@ pub struct Decision {
     pub chosen: Option<usize>,
     /// Every pool: the eligible ones first, the best first; then the others by name.
     pub candidates: Vec<Candidate>,
-    /// Why this one, or why nobody, for people.
+    /// Why this one, or why nobody, for people; what made up the scores is with the candidates.
     pub reason: String,
 }
 
@@ -103,12 +103,12 @@ fn explain_choice(candidates: &[Candidate], eligible: usize) -> String {
     let best = &candidates[0];
     if eligible == 1 {
         let others = if candidates.len() == 1 { "the only pool" } else { "the only eligible pool" };
-        return format!("pool `{}` is {others}: {}", best.pool, best.why);
+        return format!("pool `{}` is {others}", best.pool);
     }
     let second = &candidates[1];
     format!(
-        "pool `{}` is the best of {eligible} eligible pools with {:.2} ({}); next is `{}` with {:.2}",
-        best.pool, best.score, best.why, second.pool, second.score
+        "pool `{}` is the best of {eligible} eligible pools with {:.2}; next is `{}` with {:.2}",
+        best.pool, best.score, second.pool, second.score
     )
 }
 

@@ -1,5 +1,5 @@
-//! Recording how a task ended: the one result, the asker's copy of it, and the dead letter. Used by the worker and by
-//! the router, which ends the tasks that never reach a worker.
+//! What is written of a task: the one result, the asker's copy of it, the dead letter, and the story on its way back to
+//! the router. Used by the worker and by the router, which ends the tasks that never reach a worker.
 
 use bytes::Bytes;
 use tasklane_bus::{Bus, BusError, Headers, Outgoing, Stored};
@@ -61,21 +61,29 @@ pub fn get_trace(get: impl Fn(&str) -> Option<String>) -> Option<TraceContext> {
     TraceContext::parse(&parent, get(headers::TRACESTATE).as_deref())
 }
 
-/// Records a task's end. Returns whether this was the first: a second is refused by the stream, and nobody is told
+/// A task with its story so far as a message to the router, which routes it afresh. `id` makes a second one of the same
+/// moment a duplicate.
+pub fn to_router(routed: &v1::Routed, id: &str, trace: Option<&TraceContext>) -> Outgoing {
+    let mut headers = Headers::new().with(headers::MSG_ID, id);
+    put_trace(&mut headers, trace);
+    Outgoing { subject: subjects::RETRY.to_owned(), headers, body: routed.encode_to_vec().into() }
+}
+
+/// Records a task's end; what is too large for a message is moved aside, and `result` says where. Returns whether this was the first: a second is refused by the stream, and nobody is told
 /// of it.
 ///
 /// # Errors
 /// Only for results that no store takes: the server being away is waited out.
 pub async fn result(
     bus: &Bus,
-    mut result: v1::TaskResult,
+    result: &mut v1::TaskResult,
     to: &Recipient,
     trace: Option<&TraceContext>,
 ) -> Result<bool, BusError> {
-    let mut body = encode(&result, to.encoding);
+    let mut body = encode(result, to.encoding);
     if body.len() + HEADROOM > bus.max_payload() {
-        Box::pin(move_aside(bus, &mut result)).await?;
-        body = encode(&result, to.encoding);
+        Box::pin(move_aside(bus, result)).await?;
+        body = encode(result, to.encoding);
     }
     let message = || {
         let headers = headers_of(to.encoding, trace);

@@ -46,6 +46,11 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Its monitoring page.
+    pub fn monitor(&self) -> String {
+        format!("http://127.0.0.1:{}", self.monitor)
+    }
+
     /// Kills it without a word.
     ///
     /// # Panics

@@ -95,6 +95,7 @@ impl Results {
                         sequence: delivery.place.sequence,
                         headers: delivery.headers(),
                         body: delivery.body().clone(),
+                        stored_at_us: delivery.place.stored_at_us,
                     });
                     delivery.ack().await.unwrap_or_else(|e| panic!("{e}"));
                     self.records.insert(record.sequence, record);

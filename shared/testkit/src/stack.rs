@@ -21,6 +21,8 @@ static TURNS: Semaphore = Semaphore::const_new(3);
 pub const ROUTER: &str = "router";
 /// The worker's name where there is one.
 pub const GENERIC: &str = "generic";
+/// The program of the generic service.
+const GENERIC_PROGRAM: &str = "tasklane-generic";
 
 /// Environment variables.
 pub type Env = BTreeMap<String, String>;
@@ -36,7 +38,7 @@ pub struct Options {
     env: Env,
     router_env: Env,
     routers: Vec<String>,
-    workers: Vec<(String, Env)>,
+    workers: Vec<(String, &'static str, Env)>,
 }
 
 impl Default for Options {
@@ -80,8 +82,14 @@ impl Options {
 
     /// One more process of the generic service, with variables of its own.
     #[must_use]
-    pub fn worker(mut self, name: &str, own: &[(&str, &str)]) -> Self {
-        self.workers.push((name.to_owned(), env(own)));
+    pub fn worker(self, name: &str, own: &[(&str, &str)]) -> Self {
+        self.service(name, GENERIC_PROGRAM, own)
+    }
+
+    /// One more process of any service that is a worker, with variables of its own.
+    #[must_use]
+    pub fn service(mut self, name: &str, program: &'static str, own: &[(&str, &str)]) -> Self {
+        self.workers.push((name.to_owned(), program, env(own)));
         self
     }
 }
@@ -142,10 +150,10 @@ impl Stack {
         for name in &options.routers {
             stack.start_router(name).await;
         }
-        for (name, own) in &options.workers {
-            stack.launch(name, Part::Worker, own.clone());
+        for (name, program, own) in &options.workers {
+            stack.launch(name, Part::Worker, program, own.clone());
         }
-        for (name, _) in &options.workers {
+        for (name, ..) in &options.workers {
             stack.await_ready(name).await;
         }
         Some(stack)
@@ -199,7 +207,7 @@ impl Stack {
     /// Where it does not get ready.
     pub async fn start_router(&mut self, name: &str) {
         let own = self.options.router_env.clone();
-        self.launch(name, Part::Router, own);
+        self.launch(name, Part::Router, "tasklane-router", own);
         self.await_ready(name).await;
     }
 
@@ -208,22 +216,25 @@ impl Stack {
     /// # Panics
     /// Where it does not get ready.
     pub async fn start_worker(&mut self, name: &str, own: &[(&str, &str)]) {
-        self.launch(name, Part::Worker, env(own));
+        self.launch(name, Part::Worker, GENERIC_PROGRAM, env(own));
         self.await_ready(name).await;
     }
 
     /// Starts it without waiting until it is ready.
-    fn launch(&mut self, name: &str, part: Part, own: Env) {
+    fn launch(&mut self, name: &str, part: Part, program: &str, own: Env) {
         let port = port::free();
         let listen = format!("127.0.0.1:{port}");
-        let (program, key) = match part {
-            Part::Router => ("tasklane-router", "TASKLANE_HTTP_LISTEN"),
-            Part::Worker => ("tasklane-generic", "TASKLANE_WORKER_HTTP_LISTEN"),
+        let key = match part {
+            Part::Router => "TASKLANE_HTTP_LISTEN",
+            Part::Worker => "TASKLANE_WORKER_HTTP_LISTEN",
         };
         let mut env = self.options.env.clone();
         env.insert("TASKLANE_NATS_URL".to_owned(), self.url());
         env.insert("TASKLANE_LOG_FORMAT".to_owned(), "json".to_owned());
         env.insert(key.to_owned(), listen);
+        if part == Part::Router {
+            env.insert("TASKLANE_MONITOR_URLS".to_owned(), self.nats.monitor());
+        }
         env.extend(own);
         let plan = Plan { name: name.to_owned(), program: tool::ours(program), args: vec![], env };
         let running = Some(plan.start(&self.logs()));

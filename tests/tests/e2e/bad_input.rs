@@ -55,6 +55,10 @@ fn wrong() -> Vec<(&'static str, Outgoing)> {
         ("TL1013", echo(json!({"not_before": "2030-01-02T00:00:00Z", "deadline": "2030-01-01T00:00:00Z"}))),
         ("TL1014", text(r#"{"task_type":"echo","payload_ref":"file:///etc/passwd"}"#)),
         ("TL1014", echo(json!({"payload_ref": "obj://documents/a"}))),
+        ("TL1015", echo(json!({})).header(headers::REPLY_TO, "results.of-another")),
+        ("TL1015", echo(json!({})).header(headers::REPLY_TO, "tasks.submit")),
+        ("TL1015", bare("echo", "1").header(headers::REPLY_TO, "$JS.API.STREAM.DELETE.RESULTS")),
+        ("TL1015", bare("echo", "1").header(headers::REPLY_TO, "mine.>")),
     ]
 }
 

@@ -6,6 +6,8 @@
 mod bad_input;
 mod basics;
 mod cancel;
+mod command;
+mod documents;
 mod faults;
 mod pages;
 mod priorities;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use tasklane_testkit::{Options, Stack, http, tool, wait};
+use tasklane_testkit::{Client, Options, Stack, http, tool, wait};
 
 /// The services, as the folders say: a list here would be forgotten with the first addition.
 fn services() -> Vec<String> {
@@ -56,6 +56,50 @@ async fn metrics_can_be_read_and_count_what_happened() {
     assert!(page.lines().any(|l| l == line), "{page}");
 }
 
+#[tokio::test]
+async fn who_waits_and_who_works_is_measured() {
+    let one_slot = Options::no_workers().worker("generic", &[("TASKLANE_WORKER_SLOTS", "1")]);
+    let Some(stack) = Stack::start(one_slot).await else { return };
+    let running = started(&stack.client, 60_000).await;
+    stack.client.submit_with("echo", json!(1), json!({"priority": "high"})).await;
+    let port = stack.port("router");
+    let value = async |series: &str| {
+        let page = http::get(port, "/metrics").await?.body;
+        let line = page.lines().find(|line| line.starts_with(series))?;
+        line.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    wait::until("the waiting task grows older", async || {
+        value(r#"tasklane_lane_oldest_task_seconds{pool="generic",priority="1"}"#)
+            .await
+            .filter(|age| *age >= 1.0)
+    })
+    .await;
+    // The one that runs does not wait.
+    assert_eq!(value(r#"tasklane_lane_oldest_task_seconds{pool="generic",priority="2"}"#).await, Some(0.0));
+    assert_eq!(value(r#"tasklane_pool_workers{pool="generic"}"#).await, Some(1.0));
+    assert_eq!(value(r#"tasklane_pool_slots{pool="generic"}"#).await, Some(1.0));
+    assert!(value(r#"tasklane_nats_storage_used_bytes{server="test"}"#).await.unwrap() > 0.0);
+    let limit = value(r#"tasklane_nats_storage_limit_bytes{server="test"}"#).await.unwrap();
+    assert!(limit > 1e6, "{limit}");
+    stack.client.api("api.task.cancel", json!({"id": running})).await;
+    wait::until("nobody waits any more", async || {
+        value(r#"tasklane_lane_oldest_task_seconds{pool="generic",priority="1"}"#)
+            .await
+            .filter(|age| *age == 0.0)
+    })
+    .await;
+}
+
+/// Submits a task that sleeps, and waits until a worker has it.
+async fn started(client: &Client, ms: u64) -> String {
+    let mut started = Box::pin(client.bus.listen("events.error.*.started".to_owned()).await.unwrap());
+    client.bus.flush().await.unwrap();
+    let id = client.submit("error", json!({"mode": "sleep", "delay_ms": ms})).await;
+    let told = tokio::time::timeout(wait::PATIENCE, futures::StreamExt::next(&mut started)).await;
+    assert!(told.unwrap().is_some());
+    id
+}
+
 fn assert_has(families: &BTreeSet<String>, names: &[&str]) {
     for name in names {
         let full = format!("tasklane_{name}");
@@ -98,11 +142,7 @@ async fn families(port: u16) -> BTreeSet<String> {
 async fn readiness_follows_the_drain_and_health_does_not() {
     let Some(mut stack) = Stack::start(Options::default()).await else { return };
     let (client, port) = (stack.client.clone(), stack.port("generic"));
-    let mut started = Box::pin(client.bus.listen("events.error.*.started".to_owned()).await.unwrap());
-    client.bus.flush().await.unwrap();
-    let id = client.submit("error", json!({"mode": "sleep", "delay_ms": 4_000})).await;
-    let told = tokio::time::timeout(wait::PATIENCE, futures::StreamExt::next(&mut started)).await;
-    assert!(told.unwrap().is_some());
+    let id = started(&client, 4_000).await;
     stack.term("generic");
     wait::until("the worker is not ready", async || {
         http::get(port, "/readyz").await.filter(|page| page.status == 503)

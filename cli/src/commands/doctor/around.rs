@@ -3,31 +3,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tasklane_runtime::monitor::{self, with_port};
 use tasklane_runtime::telemetry::TraceSettings;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::judge::{self, Finding};
 
 /// Long enough for a machine nearby.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A monitoring page has some KB.
-const MOST: u64 = 4 << 20;
 /// Where the stack's members listen as it comes.
 const PORTS: [(u16, &str); 5] =
     [(4222, "NATS"), (8222, "NATS monitoring"), (9470, "the router"), (9471, "generic"), (9472, "document")];
 
 /// How full JetStream's store is, by the server's monitoring page.
-pub async fn storage(monitor: &str) -> Finding {
-    let page = match tokio::time::timeout(PATIENCE, get(monitor, "/jsz")).await {
-        Ok(Ok(page)) => page,
-        Ok(Err(e)) => return unseen(monitor, &e.to_string()),
-        Err(_) => return unseen(monitor, "no answer"),
-    };
-    let Ok(page) = serde_json::from_str::<serde_json::Value>(&page) else {
-        return unseen(monitor, "the answer is no JSON");
-    };
-    judge::storage(page["storage"].as_u64().unwrap_or(0), page["config"]["max_storage"].as_u64())
+pub async fn storage(url: &str) -> Finding {
+    match monitor::storage(url).await {
+        Ok(found) => judge::storage(found.used, found.limit),
+        Err(e) => unseen(url, &e.to_string()),
+    }
 }
 
 fn unseen(monitor: &str, why: &str) -> Finding {
@@ -35,27 +28,6 @@ fn unseen(monitor: &str, why: &str) -> Finding {
         "storage",
         format!("not looked at: {monitor} ({why}); --monitor URL names the monitoring page"),
     )
-}
-
-/// A page over plain HTTP/1.0: the server closes when it has said all.
-async fn get(base: &str, path: &str) -> std::io::Result<String> {
-    let wrong = || std::io::Error::other("not an http:// URL");
-    let host = base.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
-    let mut stream = TcpStream::connect(with_port(host, 80)).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
-    let mut text = String::new();
-    stream.take(MOST).read_to_string(&mut text).await?;
-    let (head, body) =
-        text.split_once("\r\n\r\n").ok_or_else(|| std::io::Error::other("not an HTTP answer"))?;
-    match head.split(' ').nth(1) {
-        Some("200") => Ok(body.to_owned()),
-        other => Err(std::io::Error::other(format!("status {}", other.unwrap_or("unknown")))),
-    }
-}
-
-fn with_port(host: &str, port: u16) -> String {
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if has_port { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 /// Ports that `tasklane up` would need. Where a router runs, they are taken rightly.
@@ -168,35 +140,4 @@ fn silent(endpoint: &str, why: &str) -> Finding {
         format!("{endpoint} cannot be reached ({why}): traces are lost, tasks are not"),
         "start the collector (`scripts/setup.sh jaeger`, then `tasklane up`), or unset OTEL_EXPORTER_OTLP_ENDPOINT",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_added_where_there_is_none() {
-        assert_eq!(with_port("there", 80), "there:80");
-        assert_eq!(with_port("there:4317", 80), "there:4317");
-        assert_eq!(with_port("[::1]:9", 80), "[::1]:9");
-    }
-
-    #[tokio::test]
-    async fn a_page_is_read_from_a_server() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let server = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            // All of the request: a socket that is closed with something unread is reset, and the page with it.
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0, "the request ended early");
-            }
-            let page = "HTTP/1.0 200 OK\r\n\r\n{\"storage\":90,\"config\":{\"max_storage\":100}}";
-            stream.write_all(page.as_bytes()).await.unwrap();
-        };
-        let (found, ()) = tokio::join!(storage(&base), server);
-        assert_eq!(found.level, judge::Level::Warn, "{}", found.detail);
-        assert_eq!(storage("ftp://x").await.level, judge::Level::Skip);
-    }
 }

@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tasklane_bus::BusError;
 use tasklane_bus::endpoint::Asked;
-use tasklane_bus::{BusError, Outgoing};
-use tasklane_contract::{
-    Message as _, Refusal, code, headers, id, json as wire, streams, subjects, time, v1,
-};
+use tasklane_contract::{Message as _, Refusal, code, id, json as wire, streams, time, v1};
+use tasklane_runtime::record;
 
 use super::{body, json as to_json, refused};
 use crate::state::Router;
@@ -167,8 +166,7 @@ async fn replay_one(router: &Router, sequence: u64) -> Result<(String, String), 
         encoding: story.encoding,
         ..v1::Routed::default()
     };
-    let out = Outgoing::new(subjects::RETRY, routed.encode_to_vec()).header(headers::MSG_ID, &new);
-    router.bus.store(out).await.map_err(|e| refused(&e))?;
+    router.bus.store(record::to_router(&routed, &new, None)).await.map_err(|e| refused(&e))?;
     router.bus.remove_message(streams::DEAD, sequence).await.map_err(|e| refused(&e))?;
     Ok((old, new))
 }

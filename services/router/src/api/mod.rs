@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tasklane_bus::BusError;
 use tasklane_bus::endpoint::{Asked, Service};
-use tasklane_contract::{Refusal, code};
+use tasklane_contract::{Refusal, code, subjects};
 
 use crate::state::Router;
 use crate::watch::Ears;
@@ -42,6 +42,11 @@ pub async fn serve(router: &Arc<Router>, _ears: &Arc<Ears>) -> Result<Service, B
 }
 
 async fn answer(router: Arc<Router>, asked: Asked) {
+    // We answer with our own permissions: nobody may have us write where only we may.
+    if let Some(Err(why)) = asked.reply_to().map(subjects::check_reply) {
+        tracing::warn!(subject = asked.subject(), "a request is not answered: {why}");
+        return;
+    }
     let answer = match asked.subject() {
         "api.task.get" => task::get(&router, &asked).await,
         "api.task.cancel" => task::cancel(&router, &asked).await,

@@ -231,9 +231,12 @@ fn explanations_read_like_sentences() {
     let decision = decide("document_analysis", &analysis(), &pools, &Weights::default());
     assert_eq!(
         decision.reason,
-        "pool `document` is the best of 2 eligible pools with 0.99 (capability match 1 of 1, preferred type \
-         `document_processor`, p95 3000 ms of 30000 ms allowed, expected wait 0 ms (0 tasks on 4 slots, pressure \
-         0.00)); next is `generic` with 0.65"
+        "pool `document` is the best of 2 eligible pools with 0.99; next is `generic` with 0.65"
+    );
+    assert_eq!(
+        decision.candidates[0].why,
+        "capability match 1 of 1, preferred type `document_processor`, p95 3000 ms of 30000 ms allowed, expected \
+         wait 0 ms (0 tasks on 4 slots, pressure 0.00)"
     );
     assert_eq!(
         decision.candidates[2].why,

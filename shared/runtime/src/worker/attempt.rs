@@ -126,7 +126,9 @@ async fn execute(shared: &Arc<Shared>, hand: &mut InHand) -> Outcome {
         shared.measured.note(&served.info.name, took.as_secs_f64() * 1000.0);
     }
     close(&mut span, &outcome);
-    hand.routed.attempts.push(written(shared, hand, took, &outcome));
+    if let Some(attempt) = written(shared, hand, took, &outcome) {
+        hand.routed.attempts.push(attempt);
+    }
     outcome
 }
 
@@ -178,16 +180,17 @@ fn close(span: &mut Span, outcome: &Outcome) {
     }
 }
 
-/// The attempt as the result will tell it. Whether a failure is retried is only decided when it is settled.
-fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> v1::Attempt {
+/// The attempt as the result will tell it. Whether a failure is retried is only decided when it is settled. The attempt
+/// of a task that is handed back does not count: the story keeps those that ran to an end.
+fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> Option<v1::Attempt> {
     let (name, error) = match ended {
         Outcome::Done(_) => (outcome::SUCCEEDED, None),
         Outcome::Cancelled => (outcome::CANCELLED, None),
         Outcome::Failed(e) => (outcome::FAILED, Some(Refusal::new(e.code, e.message.clone()).to_error())),
         Outcome::Expired | Outcome::KilledWorkers => (outcome::FAILED, None),
-        Outcome::HandBack => ("handed_back", None),
+        Outcome::HandBack => return None,
     };
-    v1::Attempt {
+    Some(v1::Attempt {
         n: hand.n,
         worker: shared.worker.to_string(),
         pool: shared.pool.clone(),
@@ -195,7 +198,7 @@ fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> v
         duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
         outcome: name.to_owned(),
         error,
-    }
+    })
 }
 
 /// Runs the handler in a task of its own.
@@ -273,13 +276,6 @@ async fn payload(
     let permit = Arc::clone(&shared.buffer).acquire_many_owned(kib).await.ok();
     let bytes = Box::pin(read_object(&shared.bus, bucket, name, shared.max_payload)).await?;
     Ok((Payload { bytes, content_type }, permit))
-}
-
-/// For a handed-back task the attempt does not count: the story keeps only those that ran to an end.
-pub(crate) fn forget_attempt(routed: &mut v1::Routed) {
-    if routed.attempts.last().is_some_and(|a| a.outcome == "handed_back") {
-        routed.attempts.pop();
-    }
 }
 
 /// The story's error for an outcome that carries none of its own.

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use tasklane_bus::{BusError, Delivery, Headers, Outgoing};
+use tasklane_bus::{BusError, Delivery};
 use tasklane_contract::story::{self, End};
-use tasklane_contract::{Message as _, Refusal, code, headers, subjects, time, v1};
+use tasklane_contract::{Message as _, Refusal, code, subjects, time, v1};
 use tasklane_domain::{expiry, retry};
 use tasklane_telemetry::{Outcome as Counted, Span, SpanKind, names};
 
-use super::attempt::{InHand, end_of, forget_attempt};
+use super::attempt::{InHand, end_of};
 use super::hold::Hold;
 use super::shared::Shared;
 use super::supervise::Outcome;
@@ -22,23 +21,25 @@ use crate::record::{self, Recipient};
 const TURN: Duration = Duration::from_secs(1);
 
 /// Settles a task in hand. What is rare is boxed: it would make every attempt as large as the largest of them.
-pub(crate) async fn settle(shared: &Shared, hand: InHand, outcome: Outcome) {
+pub(crate) async fn settle(shared: &Shared, mut hand: InHand, outcome: Outcome) {
     let settled = match outcome {
-        Outcome::HandBack => Box::pin(hand_back(shared, &hand)).await,
-        Outcome::Failed(e) => Box::pin(failed(shared, &hand, e)).await,
+        Outcome::HandBack => Box::pin(send_back(shared, &hand.routed, hand.trace.as_ref())).await,
+        Outcome::Failed(e) => Box::pin(failed(shared, &mut hand, e)).await,
         Outcome::KilledWorkers => {
             let Some(End::Failed(error)) = end_of(&outcome, hand.routed.max_attempts) else { return };
-            Box::pin(give_up(shared, &hand, error)).await
+            Box::pin(give_up(shared, &mut hand, error)).await
         }
         other => match end_of(&other, hand.routed.max_attempts) {
-            Some(end) => finish(shared, &hand, end).await,
+            Some(end) => finish(shared, &mut hand, end).await,
             None => Ok(()),
         },
     };
     match settled {
         Ok(()) => ack(&hand.delivery).await,
         // Not acknowledged: it comes again after the ack wait, and is settled then.
-        Err(e) => tracing::error!(task_id = hand.task().id, "the task could not be settled: {e}"),
+        Err(e) => {
+            tracing::error!(message = %hand.delivery.place.sequence, "a task could not be settled: {e}")
+        }
     }
 }
 
@@ -49,8 +50,8 @@ pub(crate) async fn ack(delivery: &Delivery) {
     }
 }
 
-/// Records the one result.
-async fn finish(shared: &Shared, hand: &InHand, end: End) -> Result<(), BusError> {
+/// Records the one result. The story goes into it; nothing is left of it in hand.
+async fn finish(shared: &Shared, hand: &mut InHand, end: End) -> Result<(), BusError> {
     let counted = match end {
         End::Succeeded(..) => Counted::Succeeded,
         End::Failed(_) => Counted::Failed,
@@ -61,27 +62,33 @@ async fn finish(shared: &Shared, hand: &InHand, end: End) -> Result<(), BusError
     let to = Recipient::of(&hand.routed);
     let trace_id =
         hand.trace.as_ref().map(tasklane_telemetry::TraceContext::trace_id_hex).unwrap_or_default();
-    let result = story::result(hand.routed.clone(), end, trace_id, time::now_us());
+    let mut result = story::result(std::mem::take(&mut hand.routed), end, trace_id, time::now_us());
     span.set_with(names::MESSAGING_DESTINATION_NAME, || subjects::result(&result.task_id));
     let context = span.context();
-    let stored = record::result(&shared.bus, result, &to, context.as_ref()).await;
+    let stored = record::result(&shared.bus, &mut result, &to, context.as_ref()).await;
     let first = match stored {
-        Err(BusError::TooLarge { reason, .. }) => Box::pin(too_large(shared, hand, &to, reason)).await?,
+        Err(BusError::TooLarge { reason, .. }) => {
+            Box::pin(too_large(shared, &mut result, &to, reason)).await?
+        }
         other => other?,
     };
-    if first && let Some(served) = shared.served.get(&hand.task().task_type) {
+    if first && let Some(served) = shared.served.get(&result.task_type) {
         served.metrics.ended(counted);
     }
     Ok(())
 }
 
 /// A record that not even the object store made small enough: its story is too long. The task ends all the same.
-async fn too_large(shared: &Shared, hand: &InHand, to: &Recipient, reason: String) -> Result<bool, BusError> {
+async fn too_large(
+    shared: &Shared,
+    result: &mut v1::TaskResult,
+    to: &Recipient,
+    reason: String,
+) -> Result<bool, BusError> {
     let text = format!("the result cannot be stored: {reason}");
-    let error = Refusal::new(code::TOO_LARGE, text).to_error();
-    let mut routed = hand.routed.clone();
-    routed.attempts.clear();
-    let result = story::result(routed, End::Failed(error), String::new(), time::now_us());
+    result.error = Some(Refusal::new(code::TOO_LARGE, text).to_error());
+    result.set_status(v1::Status::Failed);
+    result.attempts.clear();
     record::result(&shared.bus, result, to, None).await
 }
 
@@ -97,7 +104,7 @@ fn send_span(name: &'static str, hand: &InHand) -> Span {
 }
 
 /// A failed attempt: another one, or the end.
-async fn failed(shared: &Shared, hand: &InHand, e: TaskError) -> Result<(), BusError> {
+async fn failed(shared: &Shared, hand: &mut InHand, e: TaskError) -> Result<(), BusError> {
     let failure = retry::Failure {
         retriable: e.retriable,
         retry_after_ms: e.retry_after.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
@@ -134,17 +141,14 @@ async fn failed(shared: &Shared, hand: &InHand, e: TaskError) -> Result<(), BusE
 }
 
 /// A schedule brings the task back to the router, with its story so far.
-async fn try_again(shared: &Shared, hand: &InHand, after: Duration) -> Result<(), BusError> {
+async fn try_again(shared: &Shared, hand: &mut InHand, after: Duration) -> Result<(), BusError> {
     let mut span = send_span("schedule retry", hand);
     span.set(names::RETRY_DELAY_MS, u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-    let mut routed = hand.routed.clone();
-    if let Some(last) = routed.attempts.last_mut() {
+    if let Some(last) = hand.routed.attempts.last_mut() {
         last.outcome = story::outcome::RETRIED.to_owned();
     }
-    let id = format!("{}.r{}", hand.task().id, routed.hops);
-    let mut headers = Headers::new().with(headers::MSG_ID, &id);
-    record::put_trace(&mut headers, span.context().as_ref());
-    let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body: routed.encode_to_vec().into() };
+    let id = format!("{}.r{}", hand.task().id, hand.routed.hops);
+    let out = record::to_router(&hand.routed, &id, span.context().as_ref());
     shared.bus.schedule(&hand.task().id, SystemTime::now() + after, out).await?;
     if let Some(served) = shared.served.get(&hand.task().task_type) {
         served.metrics.retried();
@@ -153,7 +157,7 @@ async fn try_again(shared: &Shared, hand: &InHand, after: Duration) -> Result<()
 }
 
 /// The dead letter first, then the result: whoever sees the result finds the letter.
-async fn give_up(shared: &Shared, hand: &InHand, error: v1::TaskError) -> Result<(), BusError> {
+async fn give_up(shared: &Shared, hand: &mut InHand, error: v1::TaskError) -> Result<(), BusError> {
     let letter =
         story::dead_letter(hand.routed.clone(), error.clone(), hand.delivery.subject(), time::now_us());
     let id = format!("{}.d", hand.task().id);
@@ -165,11 +169,8 @@ async fn give_up(shared: &Shared, hand: &InHand, error: v1::TaskError) -> Result
 
 /// Let go of until a task that may kill workers has had its turn alone.
 pub(crate) async fn later(shared: &Shared, hand: &InHand) {
-    let mut headers =
-        Headers::new().with(headers::MSG_ID, &format!("{}.q{}", hand.task().id, hand.routed.hops));
-    record::put_trace(&mut headers, hand.trace.as_ref());
-    let body = hand.routed.encode_to_vec().into();
-    let out = Outgoing { subject: subjects::RETRY.to_owned(), headers, body };
+    let id = format!("{}.q{}", hand.task().id, hand.routed.hops);
+    let out = record::to_router(&hand.routed, &id, hand.trace.as_ref());
     match shared.bus.schedule(&hand.task().id, SystemTime::now() + TURN, out).await {
         Ok(_) => ack(&hand.delivery).await,
         Err(e) => tracing::warn!(task_id = hand.task().id, "the task comes again by itself: {e}"),
@@ -177,23 +178,14 @@ pub(crate) async fn later(shared: &Shared, hand: &InHand) {
 }
 
 /// Back to the router at once, without an attempt counted.
-async fn hand_back(shared: &Shared, hand: &InHand) -> Result<(), BusError> {
-    let mut routed = hand.routed.clone();
-    forget_attempt(&mut routed);
-    let trace = hand.trace.as_ref();
-    send_back(shared, &routed, trace).await
-}
-
 async fn send_back(
     shared: &Shared,
     routed: &v1::Routed,
     trace: Option<&tasklane_telemetry::TraceContext>,
 ) -> Result<(), BusError> {
     let id = routed.task.as_ref().map(|t| t.id.as_str()).unwrap_or_default();
-    let mut headers = Headers::new().with(headers::MSG_ID, &format!("{id}.h{}", routed.hops));
-    record::put_trace(&mut headers, trace);
-    let body: Bytes = routed.encode_to_vec().into();
-    shared.bus.store_surely(Outgoing { subject: subjects::RETRY.to_owned(), headers, body }).await.map(drop)
+    let out = record::to_router(routed, &format!("{id}.h{}", routed.hops), trace);
+    shared.bus.store_surely(out).await.map(drop)
 }
 
 /// Gives back a message whose attempt never began, in a task of its own. The drain waits for it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tasklane_contract::code;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Output, TaskError};
@@ -42,21 +43,30 @@ pub(crate) async fn supervise(
     bounds: &Bounds<'_>,
     started: impl Future<Output = ()>,
 ) -> Outcome {
-    let told = async {
-        tokio::time::sleep(WORTH_TELLING).await;
-        started.await;
-        std::future::pending().await
-    };
+    let times_up = times_up(bounds.limit, started);
     let outcome = tokio::select! {
         biased;
         ended = &mut running => return joined(ended),
         () = bounds.cancelled.cancelled() => Outcome::Cancelled,
         () = bounds.hand_back.cancelled() => Outcome::HandBack,
-        () = tokio::time::sleep(bounds.limit) => Outcome::Failed(timed_out(bounds.limit)),
-        never = told => never,
+        () = times_up => Outcome::Failed(timed_out(bounds.limit)),
     };
     running.abort();
     outcome
+}
+
+/// Ends at the limit; on the way there `started` is told, if the limit lies beyond what is worth telling. One timer at a
+/// time: most attempts are over before the first, and arming it is what they pay.
+async fn times_up(limit: Duration, started: impl Future<Output = ()>) {
+    let end = Instant::now() + limit;
+    if WORTH_TELLING < limit {
+        tokio::time::sleep(WORTH_TELLING).await;
+        // A word that is slow to leave takes nothing from the limit.
+        if tokio::time::timeout_at(end, started).await.is_err() {
+            return;
+        }
+    }
+    tokio::time::sleep_until(end).await;
 }
 
 fn timed_out(limit: Duration) -> TaskError {
@@ -89,8 +99,6 @@ fn joined(ended: Result<Result<Output, TaskError>, JoinError>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tokio::time::Instant;
 
     use super::*;
 
