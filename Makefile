@@ -7,7 +7,7 @@ SHELL := bash
 CACHE := $(or $(TASKLANE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tasklane)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help setup build demo test up down logs status check fmt bench fuzz clean
+.PHONY: help setup build demo test up down logs status keys check fmt bench fuzz clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ status: ## Who runs, where, and whether it is ready
 
 logs: ## Follow the logs of a running stack
 	@scripts/stack.sh logs
+
+keys: build ## Make keys, certificates and permissions of NATS users in .tasklane/keys (KEYS="..." gives more arguments)
+	@$(CARGO_TARGET_DIR)/release/tasklane keys $(KEYS)
 
 test: setup ## Run all tests, and say which were skipped
 	@scripts/test.sh

@@ -10,6 +10,7 @@
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
 # (NATS), 9470 to 9472 (router, generic, document); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
+# STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS.
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,6 +36,11 @@ logs=$state/logs
 binaries=$CARGO_TARGET_DIR/${STACK_PROFILE:-release}
 # Longer than the services' own drain time, so that force is the exception.
 drain_seconds=35
+# Absolute, for members run in folders of their own.
+if [ -n "${STACK_KEYS:-}" ]; then
+    STACK_KEYS=$(cd "$STACK_KEYS" && pwd) || die "STACK_KEYS names no folder: 'make keys' makes .tasklane/keys"
+    export STACK_KEYS
+fi
 
 usage() { sed -n '2,/^set /p' "$0" | sed -e '/^set /d' -e 's/^# \{0,1\}//' >&2; }
 
@@ -123,6 +129,7 @@ up() {
     mkdir -p "$run" "$logs"
     choose_jaeger
     check_binaries
+    check_variables
     clear_leftovers
     check_ports
     echo "$$ stack.sh" >"$run/stack.pid"

@@ -188,6 +188,8 @@ pub enum Command {
     Resume(PoolArgs),
     /// Find what is missing or wrong, and how to mend it
     Doctor(DoctorArgs),
+    /// Make the keys, certificates and permissions of NATS users; run again for a new pool
+    Keys(KeysArgs),
     /// Run NATS and all services here until Ctrl-C (in a checkout)
     Up,
     /// Stop what `up` started in another terminal (in a checkout)
@@ -332,6 +334,23 @@ pub struct DoctorArgs {
     /// NATS's monitoring page
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8222")]
     pub monitor: String,
+}
+
+/// `keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// The folder; what is in it already stays
+    #[arg(default_value = ".tasklane/keys", value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// A pool besides generic and document, with the object stores it reads: NAME or NAME=STORE,STORE
+    #[arg(long = "pool", value_name = "POOL")]
+    pub pools: Vec<String>,
+    /// A name or address by which clients reach the server, besides localhost and nats
+    #[arg(long = "host", value_name = "HOST")]
+    pub hosts: Vec<String>,
+    /// Make a new certificate for the server, under the authority that is there
+    #[arg(long)]
+    pub renew: bool,
 }
 
 /// `completions`.

@@ -14,6 +14,7 @@ demo() {
         nats_url=$TASKLANE_NATS_URL
     fi
 
+    use_key operator
     say_head "Small tasks"
     show_task "echo: what goes in comes out" echo '{"light":"on","flashes":4,"turn_seconds":40}'
     show_task "compute: an expression" compute \

@@ -74,13 +74,55 @@ listen_variable() {
     esac
 }
 
+# The server's configuration. With STACK_KEYS, the folder of `tasklane keys`, it has users and TLS: what is included is
+# copied beside it, for the server looks for it there.
+nats_config() {
+    local folder=$run/nats
+    if [ -z "${STACK_KEYS:-}" ]; then
+        echo "$repo/config/nats-server.conf"
+        return
+    fi
+    rm -rf "$folder" && mkdir -p "$folder"
+    cp -R "$repo/config/nats-server.conf" "$repo/config/nats" "$STACK_KEYS/auth.conf" "$folder/"
+    printf 'include "nats-server.conf"\ninclude "auth.conf"\ntls { cert_file: "%s", key_file: "%s", timeout: 5 }\n' \
+        "$STACK_KEYS/server.crt" "$STACK_KEYS/server.key" >"$folder/secure.conf"
+    echo "$folder/secure.conf"
+}
+
+# Connects as a user, where there are such.
+use_key() { # USER
+    if [ -z "${STACK_KEYS:-}" ]; then return; fi
+    export TASKLANE_NATS_NKEY_FILE=$STACK_KEYS/$1.nk TASKLANE_NATS_TLS_CA_FILE=$STACK_KEYS/ca.crt
+    export TASKLANE_NATS_INBOX_PREFIX=_INBOX.$1
+}
+
+# Whoever sets a variable for one service, as in `TASKLANE_SOURCES_ROOTS=/data make up`, sets it for all that are started
+# here; a service refuses what it does not know. Each gets its own.
+drop_foreign_variables() { # BINARY
+    local name known
+    known=$("$1" --print-variables)
+    for name in $(our_variables); do
+        if ! grep -qx "$name" <<<"$known"; then unset "$name"; fi
+    done
+}
+our_variables() { compgen -e | grep '^TASKLANE_' | grep -vE '^TASKLANE_(CACHE|STRICT|TEST_.*|STACK_.*)$' || true; }
+
+# A variable that no service knows is a mistake that must not pass silently.
+check_variables() {
+    local name known
+    known=$(for name in "${services[@]}"; do "$(binary_of "$name")" --print-variables; done)
+    for name in $(our_variables); do
+        grep -qx "$name" <<<"$known" || die "$name is set, and no service knows it: '--print-variables' of each lists them"
+    done
+}
+
 # Becomes the member's process. Called in a process of its own.
 run_member() {
     local name=$1 binary=$2
     case "$name" in
         nats)
             cd "$stack_dir" # its configuration names store and log relative to where it runs
-            exec "$binary" -c "$repo/config/nats-server.conf" --port "$nats_port" --http_port "$nats_http_port"
+            exec "$binary" -c "$(nats_config)" --port "$nats_port" --http_port "$nats_http_port"
             ;;
         jaeger)
             exec "$binary" --collector.otlp.grpc.host-port="127.0.0.1:$jaeger_otlp_port" \
@@ -91,9 +133,11 @@ run_member() {
             ;;
         *)
             cd "$repo"
+            drop_foreign_variables "$binary"
             export TASKLANE_NATS_URL="nats://127.0.0.1:$nats_port"
             export "$(listen_variable "$name")=127.0.0.1:$(health_port "$name")"
             export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
+            use_key "$name"
             if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"

@@ -30,6 +30,9 @@ const TEST_FOLDERS: &[&str] = &["tests", "loadtest"];
 /// `deny.toml` says the same of what is pulled in indirectly.
 const OWNERS: &[(&str, &[&str])] = &[
     ("async-nats", &["tasklane-bus"]),
+    ("nkeys", &["tasklane-bus"]),
+    ("rcgen", &["tasklane"]),
+    ("tikv-jemallocator", &["tasklane-runtime"]),
     // The test kit receives what telemetry sends, and so reads the protocol.
     ("opentelemetry-proto", &["tasklane-telemetry", TESTKIT]),
     ("opentelemetry*", &["tasklane-telemetry"]),

@@ -4,6 +4,7 @@ mod cancel;
 mod dead;
 mod doctor;
 mod explain;
+mod keys;
 mod lanes;
 mod pool;
 mod result;
@@ -39,6 +40,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CliError> 
         Command::Pause(args) => pool::run(args, "pause", session).await,
         Command::Resume(args) => pool::run(args, "resume", session).await,
         Command::Doctor(args) => doctor::run(args, session).await,
+        Command::Keys(args) => keys::run(&args, session),
         Command::Up => stack::run("up"),
         Command::Down => stack::run("down"),
         Command::Status => stack::run("status"),

@@ -41,6 +41,10 @@ impl Default for DocumentConfig {
 }
 
 impl Config for DocumentConfig {
+    fn pages(&self) -> &str {
+        &self.worker.http_listen
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = [self.worker.check(), self.log.check()].concat();
         for network in &self.sources.allow_networks {

@@ -35,6 +35,10 @@ impl Default for GenericConfig {
 }
 
 impl Config for GenericConfig {
+    fn pages(&self) -> &str {
+        &self.worker.http_listen
+    }
+
     fn check(&self) -> Vec<Problem> {
         [self.worker.check(), self.log.check(), self.compute.check(), self.error.check()].concat()
     }

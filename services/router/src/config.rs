@@ -170,6 +170,10 @@ impl Default for Fleet {
 }
 
 impl Config for RouterConfig {
+    fn pages(&self) -> &str {
+        &self.http.listen
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.log.check();
         if let Err(violations) = self.weights.validate() {

@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod error;
 pub mod headers;
 pub mod inspect;
+pub mod keys;
 pub mod kv;
 pub mod objects;
 pub mod provision;

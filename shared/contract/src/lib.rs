@@ -5,6 +5,7 @@ pub mod code;
 pub mod headers;
 pub mod id;
 pub mod json;
+pub mod permissions;
 pub mod refusal;
 pub mod story;
 pub mod streams;

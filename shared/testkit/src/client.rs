@@ -39,8 +39,15 @@ impl Client {
     /// # Panics
     /// Where nobody listens at `url`.
     pub async fn connect(url: &str) -> Self {
-        let config = BusConfig { url: url.to_owned(), ..BusConfig::default() };
-        match Bus::connect(&config, "test", wait::PATIENCE).await {
+        Self::connect_as(&BusConfig { url: url.to_owned(), ..BusConfig::default() }).await
+    }
+
+    /// Connects as a user.
+    ///
+    /// # Panics
+    /// Where the server does not let it in.
+    pub async fn connect_as(config: &BusConfig) -> Self {
+        match Bus::connect(config, "test", wait::PATIENCE).await {
             Ok(bus) => Self { bus },
             Err(e) => panic!("{e}"),
         }

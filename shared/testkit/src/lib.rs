@@ -7,6 +7,7 @@ pub mod child;
 pub mod client;
 pub mod guard;
 pub mod http;
+pub mod keys;
 pub mod local;
 pub mod nats;
 pub mod otlp;

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::child::{self, Plan, Running};
-use crate::nats::NatsServer;
+use crate::keys::Keys;
+use crate::nats::{Nats, Shape};
 use crate::{Client, http, port, tool, wait};
 
 /// Stacks that run at once in one test process.
@@ -39,6 +40,9 @@ pub struct Options {
     router_env: Env,
     routers: Vec<String>,
     workers: Vec<(String, &'static str, Env)>,
+    nodes: usize,
+    secure: bool,
+    jetstream: String,
 }
 
 impl Default for Options {
@@ -56,6 +60,9 @@ impl Options {
             router_env: Env::new(),
             routers: vec![ROUTER.to_owned()],
             workers: Vec::new(),
+            nodes: 1,
+            secure: false,
+            jetstream: String::new(),
         }
     }
 
@@ -70,6 +77,27 @@ impl Options {
     #[must_use]
     pub fn router_env(mut self, key: &str, value: &str) -> Self {
         self.router_env.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// So many NATS servers, as a cluster.
+    #[must_use]
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// Users with nkeys and permissions, and TLS. Every member connects as the user of its name.
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
+    /// More lines of the servers' `jetstream { ... }`.
+    #[must_use]
+    pub fn jetstream(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.jetstream);
         self
     }
 
@@ -114,7 +142,9 @@ pub struct Stack {
     pub client: Client,
     members: BTreeMap<String, Member>,
     options: Options,
-    nats: NatsServer,
+    nats: Nats,
+    /// The users, where it has such.
+    pub keys: Option<Keys>,
     folder: TempDir,
     _turn: SemaphorePermit<'static>,
 }
@@ -143,10 +173,19 @@ impl Stack {
         let folder = TempDir::with_prefix("tasklane-test-").unwrap_or_else(|e| panic!("{e}"));
         let logs = folder.path().join("logs");
         std::fs::create_dir(&logs).unwrap_or_else(|e| panic!("{}: {e}", logs.display()));
-        let nats = NatsServer::start(program, folder.path(), &logs).await;
-        let client = Client::connect(&nats.url()).await;
+        let keys = options.secure.then(|| Keys::make(&folder.path().join("keys")));
+        let shape = Shape {
+            nodes: options.nodes,
+            keys: keys.as_ref().map(|keys| keys.folder().to_path_buf()),
+            jetstream: options.jetstream.clone(),
+        };
+        let nats = Nats::start(program, folder.path(), &logs, &shape).await;
+        let client = match &keys {
+            Some(keys) => Client::connect_as(&keys.config("operator", &nats.url())).await,
+            None => Client::connect(&nats.url()).await,
+        };
         let members = BTreeMap::new();
-        let mut stack = Self { client, members, options: options.clone(), nats, folder, _turn: turn };
+        let mut stack = Self { client, members, options: options.clone(), nats, keys, folder, _turn: turn };
         for name in &options.routers {
             stack.start_router(name).await;
         }
@@ -233,7 +272,10 @@ impl Stack {
         env.insert("TASKLANE_LOG_FORMAT".to_owned(), "json".to_owned());
         env.insert(key.to_owned(), listen);
         if part == Part::Router {
-            env.insert("TASKLANE_MONITOR_URLS".to_owned(), self.nats.monitor());
+            env.insert("TASKLANE_MONITOR_URLS".to_owned(), self.nats.monitors());
+        }
+        if let Some(keys) = &self.keys {
+            env.extend(keys.env(name));
         }
         env.extend(own);
         let plan = Plan { name: name.to_owned(), program: tool::ours(program), args: vec![], env };
@@ -318,20 +360,20 @@ impl Stack {
         member.running = Some(member.plan.start(&logs));
     }
 
-    /// Kills the NATS server without a word.
+    /// Kills the first NATS server, which is the only one unless there is a cluster, without a word.
     ///
     /// # Panics
     /// Where it does not run.
     pub fn kill9_nats(&mut self) {
-        self.nats.kill9();
+        self.nats.kill9(0);
     }
 
-    /// Starts the NATS server again, on the same port and store.
+    /// Starts the first NATS server again, on the same port and store.
     ///
     /// # Panics
     /// Where it does not come up.
     pub async fn start_nats_again(&mut self) {
-        self.nats.start_again().await;
+        self.nats.start_again(0).await;
     }
 
     /// Waits until everything is at rest: nothing came in that is not routed, nothing is routed that is not done.

@@ -278,3 +278,22 @@ async fn everything_dies_at_once_and_comes_back() {
     tokio::join!(client.submit_all(echoes(&ids)), fault);
     one_result_each(&stack, &ids, "everything died", begun).await;
 }
+
+#[tokio::test]
+async fn one_of_three_nats_servers_is_killed() {
+    let options = Options::default().nodes(3).router_env("TASKLANE_STREAMS_REPLICAS", "3");
+    let Some(mut stack) = Stack::start(options).await else { return };
+    let (client, ids, begun) = (stack.client.clone(), ids(TASKS), Instant::now());
+    let fault = async {
+        in_full_swing(&client).await;
+        // Clients are connected to it, and it may lead streams: both move.
+        stack.kill9_nats();
+    };
+    tokio::join!(client.submit_all(echoes(&ids)), fault);
+    one_result_each(&stack, &ids, "one of three NATS servers was killed", begun).await;
+    // It comes back and catches up, and nothing happens twice.
+    stack.start_nats_again().await;
+    assert_eq!(stack.client.run("echo", json!(1)).await["status"], "succeeded");
+    stack.at_rest().await;
+    assert_eq!(stack.client.results().await.read(TASKS + 1, PATIENCE).await.len(), TASKS + 1);
+}

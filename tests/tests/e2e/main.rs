@@ -13,4 +13,5 @@ mod pages;
 mod priorities;
 mod retries;
 mod routing;
+mod security;
 mod tracing;

@@ -142,6 +142,10 @@ async fn families(port: u16) -> BTreeSet<String> {
 async fn readiness_follows_the_drain_and_health_does_not() {
     let Some(mut stack) = Stack::start(Options::default()).await else { return };
     let (client, port) = (stack.client.clone(), stack.port("generic"));
+    let listen = format!("127.0.0.1:{port}");
+    let health =
+        || run("generic", &["--health"], &[("TASKLANE_WORKER_HTTP_LISTEN", listen.as_str())]).unwrap();
+    assert!(health().status.success(), "{}", text(&health().stderr));
     let id = started(&client, 4_000).await;
     stack.term("generic");
     wait::until("the worker is not ready", async || {
@@ -149,6 +153,12 @@ async fn readiness_follows_the_drain_and_health_does_not() {
     })
     .await;
     assert_eq!(http::get(port, "/healthz").await.unwrap().status, 200, "it drains, and is well");
+    let said = health();
+    assert!(
+        said.status.code() == Some(1) && text(&said.stderr).contains("not ready"),
+        "{}",
+        text(&said.stderr)
+    );
     assert!(client.record_now(&id).await.is_none(), "the task still runs");
     assert!(stack.ended("generic").await.success());
     assert_eq!(client.result(&id).await["status"], "succeeded", "the drain waited for it");
@@ -193,6 +203,8 @@ fn a_printed_configuration_is_one_that_changes_nothing() {
         let again = run(&service, &["--config", &file, "--print-config"], &[]).unwrap();
         assert!(again.status.success(), "{service}: {}", text(&again.stderr));
         assert_eq!(text(&again.stdout), printed, "{service}");
+        let known = text(&run(&service, &["--print-variables"], &[]).unwrap().stdout);
+        assert!(known.lines().any(|name| name == "TASKLANE_NATS_URL"), "{service}: {known}");
         // The environment stands over the file.
         let over =
             run(&service, &["--config", &file, "--print-config"], &[("TASKLANE_NATS_URL", "nats://over:2")]);

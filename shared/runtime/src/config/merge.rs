@@ -64,6 +64,13 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) && !FOREIGN.iter().any(|foreign| name.starts_with(foreign))
 }
 
+/// The names of all variables that a service reads, in alphabetical order.
+pub fn names<C: Config>() -> Vec<String> {
+    Table::try_from(C::default())
+        .map(|defaults| variables(&defaults).into_keys().collect())
+        .unwrap_or_default()
+}
+
 /// Every leaf of the defaults by the name of its variable.
 fn variables(defaults: &Table) -> BTreeMap<String, Vec<String>> {
     let mut names = BTreeMap::new();
@@ -189,6 +196,10 @@ mod tests {
     }
 
     impl Config for Demo {
+        fn pages(&self) -> &str {
+            "127.0.0.1:0"
+        }
+
         fn check(&self) -> Vec<Problem> {
             if self.slots == 0 { vec![Problem::new("slots", "must be at least 1")] } else { vec![] }
         }

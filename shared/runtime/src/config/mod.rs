@@ -1,6 +1,7 @@
 //! Configuration: one typed struct per service; defaults that work, then a TOML file, then the environment. Every
 //! mistake is found at start and reported with its place, all of them at once.
 
+mod health;
 mod merge;
 
 use std::path::PathBuf;
@@ -31,33 +32,44 @@ impl Problem {
 pub trait Config: Default + Serialize + DeserializeOwned {
     /// Finds values that cannot be used together or are out of bounds.
     fn check(&self) -> Vec<Problem>;
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served: address and port.
+    fn pages(&self) -> &str;
 }
 
 /// What the command line asks of a service.
 enum Asked {
     Run { file: Option<PathBuf> },
     Print { file: Option<PathBuf> },
+    Health { file: Option<PathBuf> },
+    Variables,
     Help,
     Version,
 }
 
 fn arguments(args: impl Iterator<Item = String>) -> Result<Asked, String> {
     let mut args = args.peekable();
-    let (mut file, mut print) = (None, false);
+    let (mut file, mut print, mut health) = (None, false, false);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--config" => file = Some(args.next().ok_or("--config needs a file")?.into()),
             "--print-config" => print = true,
+            "--health" => health = true,
+            "--print-variables" => return Ok(Asked::Variables),
             "--help" | "-h" => return Ok(Asked::Help),
             "--version" | "-V" => return Ok(Asked::Version),
             other => {
                 return Err(format!(
-                    "unknown argument {other}; there are --config FILE, --print-config, --help"
+                    "unknown argument {other}; there are --config FILE, --print-config, --print-variables, --health, --help"
                 ));
             }
         }
     }
-    Ok(if print { Asked::Print { file } } else { Asked::Run { file } })
+    Ok(match (print, health) {
+        (true, _) => Asked::Print { file },
+        (_, true) => Asked::Health { file },
+        _ => Asked::Run { file },
+    })
 }
 
 /// Reads the command line, file and environment of a service. Where that ends the program (`--help`,
@@ -72,6 +84,10 @@ pub fn load_or_exit<C: Config>(service: &str) -> C {
             println!("{}", help::<C>(service));
             std::process::exit(0)
         }
+        Asked::Variables => {
+            merge::names::<C>().iter().for_each(|name| println!("{name}"));
+            std::process::exit(0)
+        }
         Asked::Version => {
             println!("tasklane-{service} {}", env!("CARGO_PKG_VERSION"));
             std::process::exit(0)
@@ -80,6 +96,14 @@ pub fn load_or_exit<C: Config>(service: &str) -> C {
             Ok(config) => {
                 print!("{}", to_toml(&config));
                 std::process::exit(0)
+            }
+            Err(problems) => exit_with(service, &problems),
+        },
+        Asked::Health { file } => match load::<C>(file).map(|config| health::ask(config.pages())) {
+            Ok(Ok(())) => std::process::exit(0),
+            Ok(Err(why)) => {
+                eprintln!("tasklane-{service}: {why}");
+                std::process::exit(1)
             }
             Err(problems) => exit_with(service, &problems),
         },
@@ -108,7 +132,8 @@ pub fn to_toml<C: Serialize>(config: &C) -> String {
 fn help<C: Config>(service: &str) -> String {
     format!(
         "tasklane-{service}: a service of Tasklane\n\n\
-         usage: tasklane-{service} [--config FILE] [--print-config]\n\n\
+         usage: tasklane-{service} [--config FILE] [--print-config | --print-variables | --health]\n\n\
+         --print-config shows the configuration in use, --print-variables the names of all variables; --health asks the running service whether it is ready.\n\
          Every key below can stand in FILE (TOML) or in the environment, where `nats.url` is TASKLANE_NATS_URL.\n\
          Traces go to OTEL_EXPORTER_OTLP_ENDPOINT where it is set. The defaults are:\n\n{}",
         to_toml(&C::default())

@@ -1,0 +1,54 @@
+//! `tasklane keys`: what NATS needs to know who is who. A folder with a seed for every user, the server's list of users
+//! with their permissions, and certificates. What is there already stays, so that it can be run again for a new pool.
+
+mod certificates;
+mod files;
+mod users;
+
+use std::path::Path;
+
+use tasklane_runtime::contract::code;
+
+use crate::cli::KeysArgs;
+use crate::error::{CliError, Exit};
+use crate::session::Session;
+use files::Folder;
+
+/// Pools of the services that come with Tasklane, and the object stores they read.
+const POOLS: [&str; 2] = ["generic", "document=documents"];
+/// Names under which clients reach the server here and in a compose network.
+const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "::1", "nats"];
+
+/// Writes the folder.
+///
+/// # Errors
+/// Names that cannot be, files that cannot be read or written.
+pub fn run(args: &KeysArgs, session: &Session) -> Result<Exit, CliError> {
+    let pools = POOLS.iter().copied().chain(args.pools.iter().map(String::as_str));
+    let users = users::all(pools)?;
+    let hosts: Vec<String> =
+        HOSTS.iter().map(|host| (*host).to_owned()).chain(args.hosts.iter().cloned()).collect();
+    let folder = Folder::open(&args.folder)?;
+    users::write(&folder, &users)?;
+    certificates::write(&folder, &hosts, args.renew)?;
+    for line in folder.said() {
+        session.print(&line)?;
+    }
+    session.print(&next_steps(&args.folder))?;
+    Ok(Exit::Succeeded)
+}
+
+fn next_steps(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "Keep this folder secret. What it is for: docs/security.md\n\
+         the stack here:  STACK_KEYS={folder} make up\n\
+         this command:    TASKLANE_NATS_NKEY_FILE={folder}/operator.nk TASKLANE_NATS_TLS_CA_FILE={folder}/ca.crt \
+         TASKLANE_NATS_INBOX_PREFIX=_INBOX.operator"
+    )
+}
+
+/// A failure with a file.
+fn failed(what: &Path, error: &dyn std::fmt::Display) -> CliError {
+    CliError::new(code::CONFIG, Exit::Failed, format!("{}: {error}", what.display()))
+}
