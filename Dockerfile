@@ -35,6 +35,6 @@ USER 10001
 ENV TASKLANE_LOG_FORMAT=json PATH=/app:/usr/local/bin:/usr/bin:/bin
 LABEL org.opencontainers.image.title="tasklane-${SERVICE}" org.opencontainers.image.licenses="Apache-2.0"
 # The service asks itself: the image has no other program that could.
-HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --start-interval=1s CMD ["/app/service", "--health"]
+HEALTHCHECK --interval=3s --timeout=3s --start-period=60s CMD ["/app/service", "--health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/app/service"]
