@@ -15,9 +15,10 @@ COPY . .
 # Dependencies stay in the cache of the builder: what changed of ours is compiled again, and nothing else.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/var/cache/target,sharing=locked \
-    CARGO_TARGET_DIR=/var/cache/target cargo build --profile dist --locked -p tasklane \
+    CARGO_TARGET_DIR=/var/cache/target cargo build --release --locked -p tasklane \
        $(basename -a services/* | sed 's/^/-p tasklane-/') \
-    && mkdir /built && find /var/cache/target/dist -maxdepth 1 -type f -name 'tasklane*' -executable -exec cp {} /built/ \;
+    && mkdir /built && find /var/cache/target/release -maxdepth 1 -type f -name 'tasklane*' -executable -exec cp {} /built/ \; \
+    && strip --strip-debug /built/*
 
 FROM build AS chosen
 ARG SERVICE

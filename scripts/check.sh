@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that can be checked without running the program. All checks run, also after one has failed.
 #
-#   scripts/check.sh [step...]     steps: fmt clippy layers docs deny rustdoc shell nats
+#   scripts/check.sh [step...]     steps: fmt clippy layers docs deny rustdoc shell nats monitoring k8s
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -45,13 +45,17 @@ check_shell() {
 check_nats() {
     local server
     if server=$(scripts/setup.sh --print-path nats-server); then
-        "$server" -c config/nats-server.conf -t
+        for config in config/nats-server*.conf config/nats/container.conf config/nats/container-fsync.conf; do
+            "$server" -c "$config" -t || return 1
+        done
     else
         echo "note: config/nats-server.conf was not checked: nats-server is not there ('make setup' gets it)"
     fi
 }
 
-for name in "${@:-fmt layers docs shell nats deny clippy rustdoc}"; do
+check_monitoring() { scripts/monitoring-check.sh; }
+
+for name in "${@:-fmt layers docs shell nats monitoring deny clippy rustdoc}"; do
     # shellcheck disable=SC2086  # the default is a list of words
     for one in $name; do step "$one" "check_$one"; done
 done

@@ -10,7 +10,8 @@
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
 # (NATS), 9470 to 9472 (router, generic, document); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
-# STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS.
+# STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS. STACK_DURABILITY=fsync: acknowledged
+# means on the disk (docs/durability.md).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

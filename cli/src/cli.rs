@@ -153,6 +153,7 @@ impl From<Connection> for BusConfig {
             tls_cert_file: c.tls_cert.unwrap_or_default(),
             tls_key_file: c.tls_key.unwrap_or_default(),
             inbox_prefix: c.inbox_prefix.unwrap_or_default(),
+            batches: false,
             timeout_ms: u64::try_from(c.answer_timeout.as_millis()).unwrap_or(u64::MAX).max(1),
         }
     }

@@ -18,6 +18,18 @@ pub enum What {
     Memory,
 }
 
+/// What an acknowledgement survives (docs/durability.md).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// The death of the server's process.
+    #[default]
+    Default,
+    /// A power cut: written to the disk before it is acknowledged, in atomic batches.
+    Fsync,
+    /// The loss of one server of three.
+    Replicated,
+}
+
 /// Measures a stack of Tasklane: nats-server, router and generic worker, started for it. Every figure is only given
 /// where each task ended well, once.
 #[derive(Debug, Parser)]
@@ -44,6 +56,9 @@ pub struct Args {
     /// Tasks of the memory measurement.
     #[arg(long, default_value_t = 1_000_000)]
     pub memory_tasks: usize,
+    /// What an acknowledgement survives.
+    #[arg(long, value_enum, default_value = "default")]
+    pub durability: Durability,
     /// Few tasks, one round: shows that it works, measures nothing.
     #[arg(long)]
     pub quick: bool,

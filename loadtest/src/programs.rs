@@ -22,7 +22,7 @@ pub fn find(args: &Args) -> Result<Programs, LoadError> {
         (None, Some(_)) => PathBuf::new(),
         (None, None) => ask_setup()?,
     };
-    Ok(Programs { nats, services })
+    Ok(Programs { nats, services, durability: args.durability })
 }
 
 fn own_folder() -> Result<PathBuf, LoadError> {

@@ -12,10 +12,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
+use crate::args::Durability;
 use crate::error::LoadError;
 
-/// The configuration that users run with.
-const NATS_CONFIG: &str = include_str!("../../config/nats-server.conf");
+/// The configuration that users run with, by the names under which the files include each other.
+const NATS_CONFIG: [(&str, &str); 3] = [
+    ("nats-server.conf", include_str!("../../config/nats-server.conf")),
+    ("nats-server-fsync.conf", include_str!("../../config/nats-server-fsync.conf")),
+    ("nats/common.conf", include_str!("../../config/nats/common.conf")),
+];
 const START: Duration = Duration::from_secs(30);
 /// The services' own drain takes no longer when nothing runs.
 const STOP: Duration = Duration::from_secs(10);
@@ -27,6 +32,8 @@ pub struct Programs {
     pub nats: PathBuf,
     /// The folder of the services.
     pub services: PathBuf,
+    /// How the server and the services are set.
+    pub durability: Durability,
 }
 
 /// One process of the stack.
@@ -38,6 +45,7 @@ struct Member {
 /// A stack.
 pub struct Stack {
     url: String,
+    durability: Durability,
     members: Vec<Member>,
     /// Goes with the stack.
     _folder: Option<TempDir>,
@@ -46,7 +54,7 @@ pub struct Stack {
 impl Stack {
     /// A stack that somebody else runs: its processes are not known.
     pub fn running(url: &str) -> Self {
-        Self { url: url.to_owned(), members: Vec::new(), _folder: None }
+        Self { url: url.to_owned(), durability: Durability::Default, members: Vec::new(), _folder: None }
     }
 
     /// Starts one. `environment` goes to the services, for example where their traces go.
@@ -55,16 +63,9 @@ impl Stack {
     /// Where a program is missing or does not become ready.
     pub async fn start(programs: &Programs, environment: &[(&str, String)]) -> Result<Self, LoadError> {
         let folder = tempfile::tempdir().map_err(LoadError::io("make a folder"))?;
-        std::fs::create_dir_all(folder.path().join(".tasklane/logs"))
-            .map_err(LoadError::io("make a folder"))?;
-        std::fs::write(folder.path().join("nats.conf"), NATS_CONFIG)
-            .map_err(LoadError::io("write nats.conf"))?;
-        let (nats, monitor) = (free_port().await?, free_port().await?);
-        let mut stack = Self { url: format!("nats://127.0.0.1:{nats}"), members: Vec::new(), _folder: None };
-        let mut server = Command::new(&programs.nats);
-        server.args(["-c", "nats.conf", "--port", &nats.to_string(), "--http_port", &monitor.to_string()]);
-        stack.spawn("nats-server", server, folder.path())?;
-        stack.await_ready(monitor, "/healthz?js-enabled-only=true").await?;
+        let mut stack =
+            Self { url: String::new(), durability: programs.durability, members: Vec::new(), _folder: None };
+        stack.start_servers(programs, folder.path()).await?;
         let mut ports = Vec::new();
         for (name, listen) in [("router", "TASKLANE_HTTP_LISTEN"), ("generic", "TASKLANE_WORKER_HTTP_LISTEN")]
         {
@@ -72,6 +73,7 @@ impl Stack {
             let mut service = Command::new(programs.services.join(format!("tasklane-{name}")));
             service.env("TASKLANE_NATS_URL", &stack.url).env(listen, format!("127.0.0.1:{port}"));
             service.env("TASKLANE_LOG_LEVEL", "warn").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+            service.envs(settings(programs.durability));
             service.envs(environment.iter().map(|(key, value)| (key, value.as_str())));
             stack.spawn(if name == "router" { "router" } else { "worker" }, service, folder.path())?;
             ports.push(port);
@@ -81,6 +83,42 @@ impl Stack {
         }
         stack._folder = Some(folder);
         Ok(stack)
+    }
+
+    /// One server, or a cluster of three.
+    async fn start_servers(&mut self, programs: &Programs, folder: &Path) -> Result<(), LoadError> {
+        let count = if programs.durability == Durability::Replicated { 3 } else { 1 };
+        let mut routes = Vec::new();
+        for _ in 0..count {
+            routes.push(free_port().await?);
+        }
+        let (mut urls, mut monitors) = (Vec::new(), Vec::new());
+        for n in 0..count {
+            let home = folder.join(format!("nats-{n}"));
+            write_config(&home).map_err(LoadError::io("write the server's configuration"))?;
+            let (port, monitor) = (free_port().await?, free_port().await?);
+            let config = match programs.durability {
+                Durability::Fsync => "nats-server-fsync.conf",
+                Durability::Default | Durability::Replicated => "nats-server.conf",
+            };
+            let mut server = Command::new(&programs.nats);
+            server.args(["-c", config, "--port", &port.to_string(), "--http_port", &monitor.to_string()]);
+            if count > 1 {
+                let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+                let own = all[n].clone();
+                let name = format!("load-{n}");
+                server.args(["--cluster_name", "load", "--cluster", &own, "--routes", &all.join(",")]);
+                server.args(["--name", &name]);
+            }
+            self.spawn("nats-server", server, &home)?;
+            urls.push(format!("nats://127.0.0.1:{port}"));
+            monitors.push(monitor);
+        }
+        self.url = urls.join(",");
+        for monitor in monitors {
+            self.await_ready(monitor, "/healthz?js-enabled-only=true").await?;
+        }
+        Ok(())
     }
 
     fn spawn(&mut self, name: &'static str, mut command: Command, folder: &Path) -> Result<(), LoadError> {
@@ -114,7 +152,8 @@ impl Stack {
     /// # Errors
     /// Where it does not answer.
     pub async fn connect(&self, name: &str) -> Result<Bus, LoadError> {
-        let config = BusConfig { url: self.url.clone(), ..BusConfig::default() };
+        let batches = self.durability == Durability::Fsync;
+        let config = BusConfig { url: self.url.clone(), batches, ..BusConfig::default() };
         Ok(Bus::connect(&config, name, Duration::from_secs(5)).await?)
     }
 
@@ -138,6 +177,22 @@ impl Stack {
             }
         }
         Ok(())
+    }
+}
+
+fn write_config(home: &Path) -> std::io::Result<()> {
+    for folder in [".tasklane/logs", "nats"] {
+        std::fs::create_dir_all(home.join(folder))?;
+    }
+    NATS_CONFIG.iter().try_for_each(|(name, text)| std::fs::write(home.join(name), text))
+}
+
+/// What the services are told.
+fn settings(durability: Durability) -> Vec<(&'static str, &'static str)> {
+    match durability {
+        Durability::Default => vec![],
+        Durability::Fsync => vec![("TASKLANE_NATS_BATCHES", "true")],
+        Durability::Replicated => vec![("TASKLANE_STREAMS_REPLICAS", "3")],
     }
 }
 

@@ -74,17 +74,19 @@ listen_variable() {
     esac
 }
 
-# The server's configuration. With STACK_KEYS, the folder of `tasklane keys`, it has users and TLS: what is included is
+# The server's configuration. STACK_DURABILITY=fsync writes to the disk before it acknowledges. With STACK_KEYS, the folder of `tasklane keys`, it has users and TLS: what is included is
 # copied beside it, for the server looks for it there.
 nats_config() {
     local folder=$run/nats
+    local config=nats-server.conf
+    if [ "${STACK_DURABILITY:-}" = fsync ]; then config=nats-server-fsync.conf; fi
     if [ -z "${STACK_KEYS:-}" ]; then
-        echo "$repo/config/nats-server.conf"
+        echo "$repo/config/$config"
         return
     fi
     rm -rf "$folder" && mkdir -p "$folder"
-    cp -R "$repo/config/nats-server.conf" "$repo/config/nats" "$STACK_KEYS/auth.conf" "$folder/"
-    printf 'include "nats-server.conf"\ninclude "auth.conf"\ntls { cert_file: "%s", key_file: "%s", timeout: 5 }\n' \
+    cp -R "$repo/config/"nats-server*.conf "$repo/config/nats" "$STACK_KEYS/auth.conf" "$folder/"
+    printf 'include "'"$config"'"\ninclude "auth.conf"\ntls { cert_file: "%s", key_file: "%s", timeout: 5 }\n' \
         "$STACK_KEYS/server.crt" "$STACK_KEYS/server.key" >"$folder/secure.conf"
     echo "$folder/secure.conf"
 }
@@ -138,6 +140,7 @@ run_member() {
             export "$(listen_variable "$name")=127.0.0.1:$(health_port "$name")"
             export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
             use_key "$name"
+            if [ "${STACK_DURABILITY:-}" = fsync ]; then export TASKLANE_NATS_BATCHES=true; fi
             if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"

@@ -61,7 +61,7 @@ pub async fn main(config: RouterConfig) -> Result<(), RouterError> {
 /// Where it cannot start.
 pub async fn run(bus: Bus, config: RouterConfig, stop: CancellationToken) -> Result<(), RouterError> {
     let metrics = Metrics::new("router");
-    let ready = Readiness::default();
+    let ready = Readiness::of(&bus);
     let address =
         http::serve(&config.http.listen, metrics.clone(), ready.clone(), http::Router::new()).await?;
     let (pending, awaited) = mpsc::channel(20_000);

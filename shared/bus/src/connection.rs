@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::batch::Batches;
 use crate::{BusError, Headers};
 
 /// The oldest server that has what we use and none of the holes that 2.14.3 closed.
@@ -37,6 +38,8 @@ pub struct BusConfig {
     pub tls_key_file: String,
     /// Prefix of inboxes, where the server's permissions ask for one.
     pub inbox_prefix: String,
+    /// Publishes in atomic batches: for a server that writes to the disk before it acknowledges.
+    pub batches: bool,
     /// How long an acknowledgement or an answer may take.
     pub timeout_ms: u64,
 }
@@ -53,6 +56,7 @@ impl Default for BusConfig {
             tls_cert_file: String::new(),
             tls_key_file: String::new(),
             inbox_prefix: String::new(),
+            batches: false,
             timeout_ms: 5_000,
         }
     }
@@ -66,6 +70,7 @@ pub struct Bus {
     pub(crate) js: Arc<jetstream::Context>,
     connected: watch::Receiver<u64>,
     url: Arc<str>,
+    pub(crate) batches: Option<Arc<Batches>>,
 }
 
 impl Bus {
@@ -92,6 +97,7 @@ impl Bus {
                         js: Arc::new(js),
                         connected,
                         url: config.url.as_str().into(),
+                        batches: config.batches.then(Arc::default),
                     });
                 }
                 Err(e) if tokio::time::Instant::now() >= give_up => {

@@ -1,6 +1,7 @@
 //! NATS, and nothing but NATS: the only room that names async-nats. It moves the contract's messages and decides
 //! nothing about tasks.
 
+mod batch;
 pub mod connection;
 pub mod delivery;
 pub mod endpoint;

@@ -134,6 +134,7 @@ fn stream_config(def: StreamDef) -> Config {
         duplicate_window: def.dedupe,
         num_replicas: def.replicas,
         allow_direct: true,
+        allow_atomic_publish: true,
         allow_message_schedules: def.schedules,
         allow_rollup: def.schedules,
         ..Config::default()

@@ -7,6 +7,7 @@ use async_nats::jetstream::context::traits::TimeoutProvider as _;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::{Bus, BusError, Headers};
@@ -58,10 +59,23 @@ pub enum Stored {
 
 /// A message that was sent and not acknowledged yet. Await it, or the client's window of unacknowledged messages
 /// fills.
-pub struct Sent {
-    subject: String,
-    ack: PublishAckFuture,
-    deadline: Instant,
+pub struct Sent(Way);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every one is the large one; a box would cost each an allocation"
+)]
+enum Way {
+    Alone {
+        subject: String,
+        ack: PublishAckFuture,
+        deadline: Instant,
+    },
+    /// In a batch: its task tells what the stream said.
+    Batch {
+        subject: String,
+        answer: oneshot::Receiver<Result<Stored, BusError>>,
+    },
 }
 
 impl Sent {
@@ -70,17 +84,24 @@ impl Sent {
     /// # Errors
     /// [`BusError::NotStored`]: it may be stored all the same; publish again with the same id.
     pub async fn stored(self) -> Result<Stored, BusError> {
+        let (subject, ack, deadline) = match self.0 {
+            Way::Alone { subject, ack, deadline } => (subject, ack, deadline),
+            Way::Batch { subject, answer } => {
+                let gone = |_| BusError::NotStored { subject, reason: "the client is closed".to_owned() };
+                return answer.await.map_err(gone)?;
+            }
+        };
         // The client's own time-out begins only here. When the server dies, thousands of acknowledgements are lost at
         // once; whoever awaits one after the other would wait that long for each.
-        let Ok(ack) = tokio::time::timeout_at(self.deadline, self.ack).await else {
+        let Ok(ack) = tokio::time::timeout_at(deadline, ack).await else {
             let reason = "no word from the stream in time".to_owned();
-            return Err(BusError::NotStored { subject: self.subject, reason });
+            return Err(BusError::NotStored { subject, reason });
         };
         match ack {
             Ok(ack) if ack.duplicate => Ok(Stored::Duplicate),
             Ok(ack) => Ok(Stored::New { sequence: ack.sequence }),
             Err(e) if e.kind() == PublishErrorKind::WrongLastSequence => Ok(Stored::NotFirst),
-            Err(e) => Err(not_stored(self.subject, &e)),
+            Err(e) => Err(not_stored(subject, &e)),
         }
     }
 }
@@ -97,10 +118,25 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::TooLarge`], or [`BusError::NotStored`] where the client is closed.
-    pub async fn send(&self, out: Outgoing) -> Result<Sent, BusError> {
+    pub async fn send(&self, mut out: Outgoing) -> Result<Sent, BusError> {
+        if let Some(batches) = &self.batches {
+            let subject = out.subject.clone();
+            match batches.put(self, out).await {
+                Ok(answer) => return Ok(Sent(Way::Batch { subject, answer })),
+                Err(back) => out = back,
+            }
+        }
+        self.send_alone(out).await
+    }
+
+    /// [`Bus::send`], in a message of its own.
+    pub(crate) async fn send_alone(&self, out: Outgoing) -> Result<Sent, BusError> {
         let message = PublishMessage::build().payload(out.body).headers(out.headers.0);
         match self.js.send_publish(out.subject.clone(), message).await {
-            Ok(ack) => Ok(Sent { subject: out.subject, ack, deadline: Instant::now() + self.js.timeout() }),
+            Ok(ack) => {
+                let deadline = Instant::now() + self.js.timeout();
+                Ok(Sent(Way::Alone { subject: out.subject, ack, deadline }))
+            }
             Err(e) => Err(not_stored(out.subject, &e)),
         }
     }

@@ -5,25 +5,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use axum::Router;
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tasklane_bus::Bus;
 use tasklane_telemetry::Metrics;
+use tasklane_telemetry::metrics::{Family, Gauge};
 use tokio::net::TcpListener;
 
 /// Whether the service can do its work now. Clones share it.
-#[derive(Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone)]
+pub struct Readiness {
+    said: Arc<AtomicBool>,
+    bus: Bus,
+}
 
 impl Readiness {
-    /// Says so.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// Of a service that needs this connection: not ready yet.
+    pub fn of(bus: &Bus) -> Self {
+        Self { said: Arc::default(), bus: bus.clone() }
     }
 
-    /// Asks.
+    /// Says so.
+    pub fn set(&self, ready: bool) {
+        self.said.store(ready, Ordering::Release);
+    }
+
+    /// Whether it said so, and NATS is there.
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.said.load(Ordering::Acquire) && self.bus.is_connected()
     }
 }
 
@@ -41,10 +52,14 @@ pub async fn serve(
         std::io::Error::new(e.kind(), format!("cannot listen on {listen} (http.listen): {e}"))
     })?;
     let address = listener.local_addr()?;
-    let app = extra
+    let shown =
+        Shown { gauge: metrics.gauge("ready", "1: the service can do its work now", []), metrics, ready };
+    let ours = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(move || async move { readyz(&ready) }))
-        .route("/metrics", get(move || async move { page(&metrics) }));
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(page))
+        .with_state(shown);
+    let app = extra.merge(ours);
     tokio::spawn(async move {
         if let Err(e) = axum::serve(listener, app).await {
             tracing::error!("the HTTP server ended: {e}");
@@ -53,10 +68,23 @@ pub async fn serve(
     Ok(address)
 }
 
-fn readyz(ready: &Readiness) -> impl IntoResponse + use<> {
-    if ready.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+/// What the pages are made of.
+#[derive(Clone)]
+struct Shown {
+    metrics: Metrics,
+    ready: Readiness,
+    gauge: Family<Gauge, 0>,
 }
 
-fn page(metrics: &Metrics) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, tasklane_telemetry::metrics::CONTENT_TYPE)], metrics.encode())
+async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
+    if shown.ready.get() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn page(State(shown): State<Shown>) -> impl IntoResponse {
+    shown.gauge.with([]).set(shown.ready.get().into());
+    ([(header::CONTENT_TYPE, tasklane_telemetry::metrics::CONTENT_TYPE)], shown.metrics.encode())
 }

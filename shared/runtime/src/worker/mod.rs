@@ -227,7 +227,7 @@ impl Worker {
         config: WorkerConfig,
         stop: CancellationToken,
     ) -> Result<(), WorkerError> {
-        let ready = Readiness::default();
+        let ready = Readiness::of(&bus);
         let listen =
             http::serve(&config.http_listen, self.metrics.clone(), ready.clone(), self.pages.clone());
         let address = listen.await.map_err(WorkerError::Io)?;
