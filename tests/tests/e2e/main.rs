@@ -8,6 +8,7 @@ mod basics;
 mod cancel;
 mod command;
 mod documents;
+mod durability;
 mod faults;
 mod pages;
 mod priorities;
