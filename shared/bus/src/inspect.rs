@@ -47,6 +47,8 @@ pub struct StreamLoad {
     pub first: u64,
     /// The last sequence.
     pub last: u64,
+    /// Copies of it.
+    pub replicas: usize,
 }
 
 impl From<jetstream::message::StreamMessage> for StoredMessage {
@@ -100,12 +102,14 @@ impl Bus {
     pub async fn stream_load(&self, stream: &str) -> Result<StreamLoad, BusError> {
         let failed = |e: &dyn std::fmt::Display| BusError::js(format!("look at the stream {stream}"), e);
         let mut stream = self.js.get_stream(stream).await.map_err(|e| failed(&e))?;
-        let state = &stream.info().await.map_err(|e| failed(&e))?.state;
+        let info = stream.info().await.map_err(|e| failed(&e))?;
+        let state = &info.state;
         Ok(StreamLoad {
             messages: state.messages,
             bytes: state.bytes,
             first: state.first_sequence,
             last: state.last_sequence,
+            replicas: info.config.num_replicas,
         })
     }
 

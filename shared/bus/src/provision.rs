@@ -57,8 +57,14 @@ impl Bus {
     }
 
     async fn make_object_store(&self, def: &BucketDef) -> Result<(), BusError> {
-        if self.js.get_object_store(def.name).await.is_ok() {
-            return Ok(());
+        let what = format!("make the object store {}", def.name);
+        if let Ok(found) = self.js.get_stream(format!("OBJ_{}", def.name)).await {
+            let mut config = found.cached_info().config.clone();
+            if (config.num_replicas, config.max_age) == (def.replicas, def.max_age) {
+                return Ok(());
+            }
+            (config.num_replicas, config.max_age) = (def.replicas, def.max_age);
+            return self.js.update_stream(config).await.map(drop).map_err(|e| BusError::js(what, e));
         }
         let config = object_store::Config {
             bucket: def.name.to_owned(),
@@ -66,7 +72,6 @@ impl Bus {
             num_replicas: def.replicas,
             ..object_store::Config::default()
         };
-        let what = format!("make the object store {}", def.name);
         self.js.create_object_store(config).await.map(drop).map_err(|e| BusError::js(what, e))
     }
 

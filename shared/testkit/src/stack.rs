@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tasklane_bus::Headers;
 use tasklane_contract::streams;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -389,7 +390,9 @@ impl Stack {
 }
 
 async fn state_of(client: &Client, worker: &str) -> Option<String> {
-    let workers = client.ask("api.workers", json!({})).await.ok()?;
+    // In a cluster it takes a moment until our server has heard of a router that is connected to another.
+    let asked = client.bus.ask("api.workers", Headers::new(), "{}".into(), wait::PATIENCE).await;
+    let workers: Value = serde_json::from_slice(&asked.ok()?.1).ok()?;
     let found = workers["workers"].as_array()?.iter().find(|w| w["worker"] == worker)?.clone();
     found["state"].as_str().map(str::to_owned)
 }

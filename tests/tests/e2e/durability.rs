@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tasklane_bus::{BusConfig, Outgoing, Stored};
+use tasklane_contract::streams::Policy;
 use tasklane_contract::{headers, id, streams};
 use tasklane_testkit::client::task;
 use tasklane_testkit::wait::PATIENCE;
@@ -68,6 +69,29 @@ async fn a_batch_tells_the_sequence_of_each_and_who_came_second() {
     assert_eq!(client.messages(streams::RESULTS).await, Some(800));
     let large = Outgoing::new("tasks.submit.echo", vec![b'x'; 9 << 20]).header(headers::MSG_ID, "large");
     assert!(client.bus.store(large).await.is_err(), "past the server's size");
+}
+
+#[tokio::test]
+async fn a_system_gets_its_replicas_while_it_runs() {
+    let Some(stack) = Stack::start(Options::default().nodes(3)).await else { return };
+    let bus = &stack.client.bus;
+    let name = |bucket: &str, kind: &str| format!("{kind}_{bucket}");
+    let mut all: Vec<String> =
+        [streams::TASKS, streams::WORK, streams::RESULTS, streams::DEAD].map(str::to_owned).into();
+    all.extend([streams::WORKERS, streams::CANCELLED, streams::CONTROL].map(|b| name(b, "KV")));
+    all.extend([streams::PAYLOADS, streams::DOCUMENTS].map(|b| name(b, "OBJ")));
+    // As a router does that is started again with `streams.replicas = 3`.
+    for replicas in [1, 3] {
+        let policy = Policy { replicas, ..Policy::default() };
+        bus.provision(&policy).await.unwrap();
+        for stream in &all {
+            assert_eq!(bus.stream_load(stream).await.unwrap().replicas, replicas, "{stream}");
+        }
+        // While a stream is copied it may not answer for a moment; who publishes tries again.
+        let id = id::fresh();
+        bus.store_surely(task(&id, "echo", json!(1), json!({}))).await.unwrap();
+        assert_eq!(stack.client.result(&id).await["status"], "succeeded");
+    }
 }
 
 #[tokio::test]
