@@ -54,8 +54,9 @@ check_nats() {
 }
 
 check_monitoring() { scripts/monitoring-check.sh; }
+check_k8s() { scripts/k8s-check.sh; }
 
-for name in "${@:-fmt layers docs shell nats monitoring deny clippy rustdoc}"; do
+for name in "${@:-fmt layers docs shell nats monitoring k8s deny clippy rustdoc}"; do
     # shellcheck disable=SC2086  # the default is a list of words
     for one in $name; do step "$one" "check_$one"; done
 done

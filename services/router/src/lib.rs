@@ -83,7 +83,9 @@ pub async fn run(bus: Bus, config: RouterConfig, stop: CancellationToken) -> Res
         tracing::warn!("not everything routed was acknowledged; it is routed again and stored once");
     }
     acknowledging.abort();
-    router.bus.flush().await?;
+    if let Err(e) = router.bus.flush().await {
+        tracing::warn!("not everything that was said has left; it is routed again and stored once: {e}");
+    }
     tracing::info!(router = router.id, "stopped");
     Ok(())
 }

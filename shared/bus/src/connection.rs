@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::context::traits::TimeoutProvider as _;
 use async_nats::{Client, ConnectOptions, Event, jetstream};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -158,9 +159,14 @@ impl Bus {
     /// Waits until all that was handed to the client is on the wire.
     ///
     /// # Errors
-    /// Where the connection is gone.
+    /// Where the connection is gone, or does not take it in time. The client itself would wait until it is back.
     pub async fn flush(&self) -> Result<(), BusError> {
-        self.client.flush().await.map_err(|e| BusError::js("flush", e))
+        if !self.is_connected() {
+            return Err(BusError::js("flush", "there is no connection"));
+        }
+        let flushed = tokio::time::timeout(self.js.timeout(), self.client.flush()).await;
+        let flushed = flushed.map_err(|_| BusError::js("flush", "the server does not answer"))?;
+        flushed.map_err(|e| BusError::js("flush", e))
     }
 }
 

@@ -297,3 +297,18 @@ async fn one_of_three_nats_servers_is_killed() {
     stack.at_rest().await;
     assert_eq!(stack.client.results().await.read(TASKS + 1, PATIENCE).await.len(), TASKS + 1);
 }
+
+#[tokio::test]
+async fn who_is_asked_to_stop_while_the_server_is_away_stops() {
+    let Some(mut stack) = Stack::start(Options::default()).await else { return };
+    stack.kill9_nats();
+    let begun = Instant::now();
+    for member in ["generic", "router"] {
+        stack.term(member);
+    }
+    for member in ["generic", "router"] {
+        assert!(stack.ended(member).await.success(), "{member}");
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "nothing ran, and nothing could be said: {took:?}");
+}

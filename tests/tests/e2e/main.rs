@@ -7,6 +7,7 @@ mod bad_input;
 mod basics;
 mod cancel;
 mod command;
+mod compose;
 mod documents;
 mod durability;
 mod faults;

@@ -7,7 +7,7 @@ use serde_json::json;
 use tasklane_testkit::{Client, Options, Stack, http, tool, wait};
 
 /// The services, as the folders say: a list here would be forgotten with the first addition.
-fn services() -> Vec<String> {
+pub fn services() -> Vec<String> {
     let folders = std::fs::read_dir(tool::repository().join("services")).unwrap();
     let mut names: Vec<String> =
         folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();

@@ -30,7 +30,9 @@ pub fn write(folder: &Folder, hosts: &[String], renew: bool) -> Result<(), CliEr
     params.not_before = date_time_ymd(year - 1, 1, 1);
     params.not_after = date_time_ymd(year + YEARS.1, 12, 31);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Servers of a cluster are each other's clients.
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &authority).map_err(wrong)?;
     folder.write("server.key", &key.serialize_pem(), "the server's key")?;

@@ -16,8 +16,8 @@ use files::Folder;
 
 /// Pools of the services that come with Tasklane, and the object stores they read.
 const POOLS: [&str; 2] = ["generic", "document=documents"];
-/// Names under which clients reach the server here and in a compose network.
-const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "::1", "nats"];
+/// Names under which clients and other servers reach the server: here, in a compose network, and in Kubernetes.
+const HOSTS: [&str; 6] = ["localhost", "127.0.0.1", "::1", "nats", "nats.tasklane", "*.nats-headless"];
 
 /// Writes the folder.
 ///

@@ -75,6 +75,9 @@ async fn say(shared: &Shared, bucket: &Bucket) {
 
 /// The worker goes: the router need not wait for its silence.
 pub(crate) async fn remove(shared: &Shared) {
+    if !shared.bus.is_connected() {
+        return;
+    }
     let removed = match shared.bus.bucket(streams::WORKERS).await {
         Ok(bucket) => bucket.remove(&key(shared)).await,
         Err(e) => Err(e),

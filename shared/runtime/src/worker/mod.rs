@@ -249,7 +249,11 @@ impl Worker {
         announce::remove(&shared).await;
         drain(&shared, Duration::from_millis(config.drain_ms)).await;
         alive.cancel();
-        shared.bus.flush().await?;
+        if let Err(e) = shared.bus.flush().await {
+            tracing::warn!(
+                "not everything that was said has left; what was in hand comes again elsewhere: {e}"
+            );
+        }
         tracing::info!(worker = %shared.worker, "stopped");
         Ok(())
     }
