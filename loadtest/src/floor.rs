@@ -65,7 +65,9 @@ impl Floor {
 
 /// The product's own definitions with other names.
 async fn make(path: Path, admin: &Bus) -> Result<(), LoadError> {
-    let policy = Policy::default();
+    // As many copies as the product's own have.
+    let replicas = admin.stream_load(streams::TASKS).await?.replicas;
+    let policy = Policy { replicas, ..Policy::default() };
     let subjects = [path.submit(), work_subject(path).to_owned(), format!("{}*", path.results())];
     for ((name, of), subject) in path.streams().into_iter().zip(Path::Product.streams()).zip(subjects) {
         let like = streams::streams(&policy).into_iter().find(|def| def.name == of);

@@ -73,7 +73,7 @@ impl Stack {
             let mut service = Command::new(programs.services.join(format!("tasklane-{name}")));
             service.env("TASKLANE_NATS_URL", &stack.url).env(listen, format!("127.0.0.1:{port}"));
             service.env("TASKLANE_LOG_LEVEL", "warn").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
-            service.envs(settings(programs.durability));
+            service.envs(settings(name, programs.durability));
             service.envs(environment.iter().map(|(key, value)| (key, value.as_str())));
             stack.spawn(if name == "router" { "router" } else { "worker" }, service, folder.path())?;
             ports.push(port);
@@ -187,12 +187,12 @@ fn write_config(home: &Path) -> std::io::Result<()> {
     NATS_CONFIG.iter().try_for_each(|(name, text)| std::fs::write(home.join(name), text))
 }
 
-/// What the services are told.
-fn settings(durability: Durability) -> Vec<(&'static str, &'static str)> {
+/// What a service is told.
+fn settings(service: &str, durability: Durability) -> Option<(&'static str, &'static str)> {
     match durability {
-        Durability::Default => vec![],
-        Durability::Fsync => vec![("TASKLANE_NATS_BATCHES", "true")],
-        Durability::Replicated => vec![("TASKLANE_STREAMS_REPLICAS", "3")],
+        Durability::Fsync => Some(("TASKLANE_NATS_BATCHES", "true")),
+        Durability::Replicated if service == "router" => Some(("TASKLANE_STREAMS_REPLICAS", "3")),
+        Durability::Default | Durability::Replicated => None,
     }
 }
 
