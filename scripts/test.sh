@@ -58,6 +58,9 @@ code=0
 cargo test --locked --workspace "$@" -- --show-output 2>&1 | tee "$log" |
     awk '/^successes:$/ { quiet = 1 } /^(failures:|test result:)/ { quiet = 0 } !quiet' || code=$?
 
+# Now that the services are built, the manifests' settings can be held against them.
+scripts/k8s-check.sh || code=1
+
 # Two ways to skip: by the line above, and by cargo's own #[ignore] (but for code in documentation).
 skipped=$({
     grep -oE 'SKIPPED: .*' "$log" || true

@@ -61,10 +61,6 @@ pub enum Stored {
 /// fills.
 pub struct Sent(Way);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every one is the large one; a box would cost each an allocation"
-)]
 enum Way {
     Alone {
         subject: String,
