@@ -11,6 +11,8 @@ use tasklane_contract::streams::{self, ConsumerDef};
 use tasklane_contract::{Message as _, id, subjects, v1};
 use tokio::time::Instant;
 
+use crate::wait;
+
 /// Messages that are asked for at once.
 const WINDOW: u32 = 2_000;
 
@@ -69,7 +71,8 @@ impl Results {
             ack_wait: Duration::from_secs(30),
             max_ack_pending: -1,
         };
-        bus.make_consumer(&def).await.unwrap_or_else(|e| panic!("{e}"));
+        // A cluster that has just lost a server makes no consumers until it has a new leader.
+        wait::until("a consumer of results can be made", async || bus.make_consumer(&def).await.ok()).await;
         let puller = Puller::open(bus, streams::RESULTS, &name).await.unwrap_or_else(|e| panic!("{e}"));
         Self { bus: bus.clone(), puller, records: BTreeMap::new() }
     }
