@@ -11,11 +11,21 @@ use crate::state::Router;
 /// Streams, buckets, the router's own consumers. Tries until it is done.
 pub async fn all(router: &Router) {
     while let Err(e) = once(router).await {
-        tracing::error!("streams and buckets cannot be made now: {e}");
+        tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
             () = router.stop.cancelled() => return,
         }
+    }
+}
+
+/// What to do about the one failure that does not go away by waiting.
+fn remedy(said: &str) -> &'static str {
+    if said.contains("insufficient storage") || said.contains("insufficient resources") {
+        "; the server has less room than `streams.results_mb` sets aside: lower it, or raise the server's \
+         `jetstream.max_file_store`"
+    } else {
+        ""
     }
 }
 

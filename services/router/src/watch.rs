@@ -165,8 +165,14 @@ pub async fn look(router: &Arc<Router>, ears: &Arc<Ears>, schemas: &mut Schemas)
     let names: Vec<String> = lock(&ears.lanes).keys().cloned().collect();
     let mut loads = BTreeMap::new();
     for pool in names {
-        if let Some(load) = measure(router, &pool).await {
-            loads.insert(pool, load);
+        match measure(router, &pool).await {
+            Ok(load) => _ = loads.insert(pool, load),
+            // Another router has dropped them.
+            Err(BusError::NotFound(_)) if pool != NOWHERE && !workers.iter().any(|w| w.said.pool == pool) => {
+                lock(&ears.lanes).remove(&pool);
+                router.metrics.forget_pool(&pool);
+            }
+            Err(e) => tracing::debug!(pool, "lanes cannot be measured now: {e}"),
         }
     }
     forget(router, ears, &workers, &loads).await;
@@ -189,23 +195,19 @@ pub async fn remember(router: &Router, ears: &Ears) -> Result<(), BusError> {
     Ok(())
 }
 
-async fn measure(router: &Router, pool: &str) -> Option<Lanes> {
+async fn measure(router: &Router, pool: &str) -> Result<Lanes, BusError> {
     let names = priority::ALL.map(|p| lane::consumer_name(pool, p));
     let asked = names.iter().map(|name| router.bus.lane(streams::WORK, name));
-    let answers: Result<Vec<Load>, BusError> = futures::future::join_all(asked).await.into_iter().collect();
-    let loads: Lanes = match answers {
-        Ok(loads) => loads.try_into().ok()?,
-        Err(e) => {
-            tracing::debug!(pool, "lanes cannot be measured now: {e}");
-            return None;
-        }
-    };
+    let answers: Vec<Load> =
+        futures::future::join_all(asked).await.into_iter().collect::<Result<_, BusError>>()?;
+    let mut loads = Lanes::default();
+    loads.iter_mut().zip(answers).for_each(|(load, answer)| *load = answer);
     for (p, load) in priority::ALL.iter().zip(&loads) {
         // Those that wait for somebody are handed out and put back all the time; nobody works on them.
         let waits = if pool == NOWHERE { load.queued + load.out } else { load.queued };
         router.metrics.lane_backlog(pool, p.lane()).set(i64::try_from(waits).unwrap_or(i64::MAX));
     }
-    Some(loads)
+    Ok(loads)
 }
 
 /// Drops the lanes of pools that were dead and empty for long, so that lanes stay tens and not thousands.

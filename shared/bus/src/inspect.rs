@@ -67,7 +67,7 @@ impl Bus {
     /// A consumer's load.
     ///
     /// # Errors
-    /// [`BusError::JetStream`], also where it does not exist.
+    /// [`BusError::NotFound`], else [`BusError::JetStream`].
     pub async fn lane(&self, stream: &str, consumer: &str) -> Result<Load, BusError> {
         let subject = format!("CONSUMER.INFO.{stream}.{consumer}");
         let failed = |e: &dyn std::fmt::Display| BusError::js(format!("look at {consumer} on {stream}"), e);
@@ -81,6 +81,11 @@ impl Bus {
                 waiting: info.num_waiting as u64,
                 delivered: info.delivered.stream_sequence,
             }),
+            jetstream::response::Response::Err { error }
+                if error.error_code() == jetstream::ErrorCode::CONSUMER_NOT_FOUND =>
+            {
+                Err(BusError::NotFound(format!("the consumer {consumer} on {stream}")))
+            }
             jetstream::response::Response::Err { error } => Err(failed(&error)),
         }
     }

@@ -90,6 +90,26 @@ async fn who_waits_and_who_works_is_measured() {
     .await;
 }
 
+#[tokio::test]
+async fn every_router_forgets_a_pool_that_is_gone() {
+    let options = Options::default().router("router-2").router_env("TASKLANE_FLEET_FORGET_S", "1");
+    let Some(mut stack) = Stack::start(options).await else { return };
+    let shows = async |router: &str, port: u16| {
+        let page = http::get(port, "/metrics").await.unwrap_or_else(|| panic!("{router} is gone")).body;
+        page.lines().any(|line| line.starts_with(r#"tasklane_lane_backlog{pool="generic""#))
+    };
+    let routers = ["router", "router-2"].map(|name| (name, stack.port(name)));
+    for (name, port) in routers {
+        wait::until(&format!("{name} shows the pool"), async || shows(name, port).await.then_some(())).await;
+    }
+    stack.term("generic");
+    stack.ended("generic").await;
+    for (name, port) in routers {
+        wait::until(&format!("{name} forgets the pool"), async || (!shows(name, port).await).then_some(()))
+            .await;
+    }
+}
+
 /// Submits a task that sleeps, and waits until a worker has it.
 async fn started(client: &Client, ms: u64) -> String {
     let mut started = Box::pin(client.bus.listen("events.error.*.started".to_owned()).await.unwrap());
