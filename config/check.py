@@ -64,7 +64,9 @@ def rust_sources():
 TEXT = r'"(?:[^"\\]|\\.)*"'
 LABELS = r"\[([^\]]*)\]"
 # metrics.counter("name", "help", ["label"]), likewise gauge and histogram
-OWN = re.compile(rf'\.(counter|gauge|histogram)(?:::<[^>]*>)?\(\s*"(\w+)",\s*{TEXT},\s*{LABELS}')
+OWN = re.compile(rf'\.(counter|amount|gauge|level|histogram)(?:::<[^>]*>)?\(\s*"(\w+)",\s*{TEXT},\s*{LABELS}')
+# Those of numbers that are not whole are exported as the others.
+EXPORTED = {"amount": "counter", "level": "gauge"}
 # to.family("name", "help", ["label"], count()): what every service has
 SHARED = re.compile(rf'\.family\(\s*"(\w+)",\s*{TEXT},\s*{LABELS},\s*(\w+)\(')
 MAKES = {"count": "counter", "level": "gauge", "time": "histogram", "histogram_of": "histogram"}
@@ -82,7 +84,7 @@ def metrics_of_the_code():
     for path, text in rust_sources():
         for kind, name, labels in OWN.findall(text):
             name = "tasklane_" + name.removeprefix("tasklane_").removesuffix("_total")
-            found |= series_of(name, kind, quoted(labels) | SCRAPED)
+            found |= series_of(name, EXPORTED.get(kind, kind), quoted(labels) | SCRAPED)
         for name, labels, make in SHARED.findall(text):
             if make not in MAKES:
                 find(at(path), f"the metric {name} is made by `{make}`, which this check does not know (MAKES)")

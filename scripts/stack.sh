@@ -9,7 +9,7 @@
 #   scripts/stack.sh with COMMAND...   run a command with TASKLANE_NATS_URL set to a stack of its own
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
-# (NATS), 9470 to 9472 (router, generic, document); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
+# (NATS), 9470 to 9473 (router, generic, document, openai-proxy), 9480 (its API); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
 # STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS. STACK_DURABILITY=fsync: acknowledged
 # means on the disk (docs/durability.md).
 set -euo pipefail
@@ -141,7 +141,7 @@ up() {
         echo "nats_url=nats://127.0.0.1:$nats_port"
         echo "with_jaeger=$with_jaeger"
     } >"$run/stack.env"
-    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port"
+    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)"
     say_note "logs: $logs   metrics: http://127.0.0.1:$router_port/metrics   monitoring: http://127.0.0.1:$nats_http_port"
     if [ "$with_jaeger" = yes ]; then say_note "traces: http://127.0.0.1:$jaeger_web_port"; fi
     say_note "try: $(command_of_ours) run echo '{\"hello\":\"world\"}'   or: make demo   (Ctrl-C stops everything)"

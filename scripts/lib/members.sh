@@ -13,7 +13,10 @@ jaeger_otlp_port=${STACK_JAEGER_OTLP_PORT:-4317}
 jaeger_web_port=${STACK_JAEGER_WEB_PORT:-16686}
 jaeger_admin_port=${STACK_JAEGER_ADMIN_PORT:-14269}
 
-services=(router generic document)
+proxy_port=${STACK_OPENAI_PROXY_PORT:-9473}
+proxy_api_port=${STACK_OPENAI_PROXY_API_PORT:-9480}
+
+services=(router generic document openai-proxy)
 
 # Everybody, in the order of starting; stopping goes the other way round, so that nobody loses its server.
 members() {
@@ -35,6 +38,7 @@ ports_of() {
     case "$1" in
         nats) echo "$nats_port $nats_http_port" ;;
         jaeger) echo "$jaeger_otlp_port $jaeger_web_port $jaeger_admin_port" ;;
+        openai-proxy) echo "$proxy_port $proxy_api_port" ;;
         *) health_port "$1" ;;
     esac
 }
@@ -47,6 +51,7 @@ health_port() {
         router) echo "$router_port" ;;
         generic) echo "$generic_port" ;;
         document) echo "$document_port" ;;
+        openai-proxy) echo "$proxy_port" ;;
     esac
 }
 health_path() {
@@ -141,6 +146,10 @@ run_member() {
             export TASKLANE_LOG_FORMAT=${TASKLANE_LOG_FORMAT:-human}
             use_key "$name"
             if [ "${STACK_DURABILITY:-}" = fsync ]; then export TASKLANE_NATS_BATCHES=true; fi
+            if [ "$name" = openai-proxy ]; then
+                export TASKLANE_API_LISTEN="127.0.0.1:$proxy_api_port"
+                export TASKLANE_PROVIDERS_FILE=${TASKLANE_PROVIDERS_FILE:-$repo/config/providers.toml}
+            fi
             if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"

@@ -40,7 +40,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prost*", &["tasklane-contract"]),
     ("pdfium-render", &["tasklane-document"]),
     ("calamine", &["tasklane-document"]),
-    ("axum", &["tasklane-runtime"]),
+    ("axum", &["tasklane-runtime", "tasklane-openai-proxy"]),
     ("rhai", &["tasklane-generic"]),
 ];
 

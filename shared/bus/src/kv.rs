@@ -1,6 +1,6 @@
 //! Key-value buckets.
 
-use async_nats::jetstream::kv::{Operation, Store};
+use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
@@ -59,6 +59,28 @@ impl Bucket {
     /// [`BusError::JetStream`].
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, BusError> {
         self.store.get(key).await.map_err(|e| BusError::js(format!("get {key}"), e))
+    }
+
+    /// Reads a value and its revision.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn read(&self, key: &str) -> Result<Option<(Bytes, u64)>, BusError> {
+        let entry = self.store.entry(key).await.map_err(|e| BusError::js(format!("get {key}"), e))?;
+        Ok(entry.filter(|e| e.operation == Operation::Put).map(|e| (e.value, e.revision)))
+    }
+
+    /// Puts a value if the key's revision is still this; 0: if nothing was ever put. Returns the new revision, or nothing
+    /// where somebody else was first.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`]: nobody knows whether it was put.
+    pub async fn swap(&self, key: &str, value: Bytes, revision: u64) -> Result<Option<u64>, BusError> {
+        match self.store.update(key, value, revision).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(e) if e.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(e) => Err(BusError::js(format!("put {key}"), e)),
+        }
     }
 
     /// Removes a key.

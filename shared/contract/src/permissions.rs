@@ -20,6 +20,8 @@ pub enum Role {
         pool: String,
         /// Object stores it may read besides `payloads`.
         reads: Vec<String>,
+        /// Buckets it keeps books in: it reads and writes them.
+        keeps: Vec<String>,
     },
     /// Submits tasks and reads their results; what an application gets.
     Publisher,
@@ -51,8 +53,8 @@ pub fn of(user: &str, role: &Role) -> Permissions {
             inbox.extend([format!("{}.>", subjects::API), "$SRV.>".to_owned()]);
             Permissions { publish: router(), subscribe: inbox, responses: true }
         }
-        Role::Worker { pool, reads } => {
-            Permissions { publish: worker(pool, reads), subscribe: inbox, responses: false }
+        Role::Worker { pool, reads, keeps } => {
+            Permissions { publish: worker(pool, reads, keeps), subscribe: inbox, responses: false }
         }
         Role::Publisher => {
             inbox.extend(["results.*".to_owned(), "events.>".to_owned()]);
@@ -77,7 +79,7 @@ fn router() -> Vec<String> {
     may
 }
 
-fn worker(pool: &str, reads: &[String]) -> Vec<String> {
+fn worker(pool: &str, reads: &[String], keeps: &[String]) -> Vec<String> {
     let mut may = Vec::new();
     for p in priority::ALL {
         let consumer = lane::consumer_name(pool, p);
@@ -100,6 +102,10 @@ fn worker(pool: &str, reads: &[String]) -> Vec<String> {
     may.push(stream_info(&format!("OBJ_{DOCUMENTS}")));
     for store in reads {
         may.extend(read_objects(store));
+    }
+    for bucket in keeps {
+        may.extend(read_bucket(bucket));
+        may.push(format!("$KV.{bucket}.>"));
     }
     // Whoever waits for the result of a task.
     may.push("_INBOX.>".to_owned());
@@ -171,7 +177,7 @@ mod tests {
     }
 
     fn generic() -> Role {
-        Role::Worker { pool: "generic".into(), reads: vec![] }
+        Role::Worker { pool: "generic".into(), reads: vec![], keeps: vec![] }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub const WORKERS: &str = "workers";
 pub const CANCELLED: &str = "cancelled";
 /// Operators' switches, such as `pause.<pool>`.
 pub const CONTROL: &str = "control";
+/// What model calls have spent: limits and budgets of tenants, models and providers, and their usage.
+pub const LLM: &str = "llm";
 /// Payloads and results past the message size.
 pub const PAYLOADS: &str = "payloads";
 /// Documents that tasks name as `obj://documents/<name>`.
@@ -163,7 +165,7 @@ pub struct BucketDef {
 pub fn buckets(policy: &Policy) -> Vec<BucketDef> {
     let bucket =
         |name, secs| BucketDef { name, max_age: Duration::from_secs(secs), replicas: policy.replicas };
-    vec![bucket(WORKERS, 5), bucket(CANCELLED, 24 * 3600), bucket(CONTROL, 0)]
+    vec![bucket(WORKERS, 5), bucket(CANCELLED, 24 * 3600), bucket(CONTROL, 0), bucket(LLM, 0)]
 }
 
 /// The object stores, with how long an object is kept (zero: for ever).

@@ -17,7 +17,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-pub use instrument::{Counter, DURATION_BUCKETS, Gauge, Histogram};
+pub use instrument::{Amount, Counter, DURATION_BUCKETS, Gauge, Histogram, Level};
 use labels::{Exported, Make};
 pub use labels::{Family, Instrument, MAX_SERIES, MAX_VALUES, OTHER};
 
@@ -194,6 +194,26 @@ impl Metrics {
         help: &str,
         labels: [&'static str; N],
     ) -> Family<Gauge, N> {
+        self.registered().family(name, help, labels, Make::new(Default::default))
+    }
+
+    /// A service's own counter of amounts `tasklane_<name>_total`, as [`Metrics::counter`].
+    pub fn amount<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&'static str; N],
+    ) -> Family<Amount, N> {
+        self.registered().family(name, help, labels, Make::new(Default::default))
+    }
+
+    /// A service's own gauge `tasklane_<name>` of a number that is not whole.
+    pub fn level<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&'static str; N],
+    ) -> Family<Level, N> {
         self.registered().family(name, help, labels, Make::new(Default::default))
     }
 

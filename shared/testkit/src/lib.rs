@@ -15,6 +15,7 @@ pub mod port;
 pub mod results;
 pub mod stack;
 pub mod tool;
+pub mod upstream;
 pub mod wait;
 
 pub use client::Client;

@@ -11,6 +11,7 @@ mod compose;
 mod documents;
 mod durability;
 mod faults;
+mod models;
 mod pages;
 mod priorities;
 mod retries;

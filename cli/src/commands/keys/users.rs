@@ -12,7 +12,8 @@ use super::failed;
 use super::files::Folder;
 use crate::error::CliError;
 
-/// The users of a system with these pools (`NAME` or `NAME=STORE,STORE`), by name. A pool that is named twice has what
+/// The users of a system with these pools (`NAME`, or `NAME=STORE,+BUCKET` with the object stores it reads and the
+/// buckets it keeps), by name. A pool that is named twice has what
 /// was said last.
 pub fn all<'a>(pools: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, Role>, CliError> {
     let mut users = BTreeMap::from([
@@ -28,14 +29,15 @@ pub fn all<'a>(pools: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, 
             let why = format!("--pool {text}: `{pool}` is a user of its own; give the pool another name");
             return Err(CliError::usage(code::BAD_NAME, why));
         }
-        let reads: Vec<String> =
-            stores.split(',').filter(|store| !store.is_empty()).map(str::to_owned).collect();
-        if let Some(store) = reads.iter().find(|store| !is_bucket(store)) {
-            let why =
-                format!("--pool {text}: `{store}` is no name of an object store: letters, digits, - and _");
+        let (keeps, reads): (Vec<&str>, Vec<&str>) =
+            stores.split(',').filter(|store| !store.is_empty()).partition(|store| store.starts_with('+'));
+        let keeps: Vec<String> = keeps.iter().map(|bucket| bucket[1..].to_owned()).collect();
+        let reads: Vec<String> = reads.into_iter().map(str::to_owned).collect();
+        if let Some(store) = reads.iter().chain(&keeps).find(|store| !is_bucket(store)) {
+            let why = format!("--pool {text}: `{store}` is no name of a store: letters, digits, - and _");
             return Err(CliError::usage(code::BAD_NAME, why));
         }
-        users.insert(pool.to_owned(), Role::Worker { pool: pool.to_owned(), reads });
+        users.insert(pool.to_owned(), Role::Worker { pool: pool.to_owned(), reads, keeps });
     }
     Ok(users)
 }
@@ -93,7 +95,11 @@ mod tests {
     fn pools_are_users_with_the_stores_they_read() {
         let users = all(["generic", "document=documents,more"].into_iter()).unwrap();
         assert_eq!(users.len(), 5);
-        let role = Role::Worker { pool: "document".into(), reads: vec!["documents".into(), "more".into()] };
+        let role = Role::Worker {
+            pool: "document".into(),
+            reads: vec!["documents".into(), "more".into()],
+            keeps: vec![],
+        };
         assert_eq!(users["document"], role);
         for wrong in ["router", "a b", "", "x=a.b", "x=>"] {
             assert!(all([wrong].into_iter()).is_err(), "{wrong}");

@@ -1,5 +1,6 @@
 //! The instruments services hold. They hide `prometheus-client`, so that this crate stays its only owner.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::metrics::{counter, gauge, histogram};
@@ -53,6 +54,40 @@ impl Gauge {
 
     /// The value now.
     pub fn get(&self) -> i64 {
+        self.0.get()
+    }
+}
+
+/// Counts an amount that is no whole number, such as money; never falls. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Amount(pub(super) counter::Counter<f64, AtomicU64>);
+
+impl Amount {
+    /// Adds an amount; what is negative or no number is left out.
+    pub fn add(&self, amount: f64) {
+        if amount.is_finite() && amount > 0.0 {
+            self.0.inc_by(amount);
+        }
+    }
+
+    /// The amount so far.
+    pub fn get(&self) -> f64 {
+        self.0.get()
+    }
+}
+
+/// A share or another number that is not whole, at this moment. Cloning shares the value.
+#[derive(Clone, Debug, Default)]
+pub struct Level(pub(super) gauge::Gauge<f64, AtomicU64>);
+
+impl Level {
+    /// Sets the value.
+    pub fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+
+    /// The value now.
+    pub fn get(&self) -> f64 {
         self.0.get()
     }
 }

@@ -6,11 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus_client::metrics::family::{Family as PromFamily, MetricConstructor};
 
-use super::instrument::{Counter, Gauge, Histogram};
+use super::instrument::{Amount, Counter, Gauge, Histogram, Level};
 
 /// Most distinct values of one label; later ones are counted as [`OTHER`].
 pub const MAX_VALUES: usize = 200;
@@ -41,6 +42,8 @@ macro_rules! instrument {
 }
 
 instrument! {
+    Amount: prometheus_client::metrics::counter::Counter<f64, AtomicU64>;
+    Level: prometheus_client::metrics::gauge::Gauge<f64, AtomicU64>;
     Counter: prometheus_client::metrics::counter::Counter;
     Gauge: prometheus_client::metrics::gauge::Gauge;
     Histogram: prometheus_client::metrics::histogram::Histogram;

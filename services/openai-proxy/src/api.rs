@@ -1,0 +1,184 @@
+//! `/v1/...` for any client of OpenAI's API.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body as HttpBody, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
+use bytes::Bytes;
+use futures::stream;
+use serde_json::json;
+use tasklane_runtime::telemetry::TraceContext;
+use tokio::net::TcpListener;
+
+use crate::api_error::ApiError;
+use crate::body::{BadBody, Body, Endpoint};
+use crate::catalog::DEFAULT_TENANT;
+use crate::config::ApiConfig;
+use crate::gateway::{Answered, Ask, Gateway};
+
+/// As the official clients wait at most.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    gateway: Arc<Gateway>,
+    config: Arc<ApiConfig>,
+}
+
+/// Serves until the process ends. Returns the address it listens on.
+///
+/// # Errors
+/// Where the address is taken or not ours.
+pub async fn serve(gateway: Arc<Gateway>, config: ApiConfig) -> std::io::Result<std::net::SocketAddr> {
+    let listener = TcpListener::bind(&config.listen).await.map_err(|e| {
+        std::io::Error::new(e.kind(), format!("cannot listen on {} (api.listen): {e}", config.listen))
+    })?;
+    let address = listener.local_addr()?;
+    let app = router(Shared { gateway, config: Arc::new(config) });
+    // An answer in two packets would wait 40 ms for the acknowledgement of the first.
+    let listener = listener.tap_io(|stream| {
+        if let Err(e) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps its packets together: {e}");
+        }
+    });
+    tokio::spawn(async move {
+        if let Err(e) = axum::serve(listener, app).await {
+            tracing::error!("the API ended: {e}");
+        }
+    });
+    Ok(address)
+}
+
+fn router(shared: Shared) -> Router {
+    let call = |endpoint| {
+        post(move |State(shared): State<Shared>, request: Request| async move {
+            answer(call(&shared, endpoint, request).await)
+        })
+    };
+    Router::new()
+        .route("/v1/chat/completions", call(Endpoint::Chat))
+        .route("/v1/responses", call(Endpoint::Responses))
+        .route("/v1/embeddings", call(Endpoint::Embeddings))
+        .route("/v1/moderations", call(Endpoint::Moderations))
+        .route("/v1/models", get(models))
+        .route("/v1/models/{*id}", get(model))
+        .fallback(|request: Request| async move {
+            refuse(&ApiError::UnknownUrl(format!("{} {}", request.method(), request.uri().path())))
+        })
+        .with_state(shared)
+}
+
+async fn call(shared: &Shared, endpoint: Endpoint, request: Request) -> Result<Response, ApiError> {
+    let begun = Instant::now();
+    let (head, body) = request.into_parts();
+    let tenant = tenant(shared, &head.headers)?;
+    let most = shared.config.max_body_bytes;
+    let bytes = to_bytes(body, most).await.map_err(|_| ApiError::TooLarge { max: most as u64 })?;
+    let body = Body::read(endpoint, &bytes).map_err(bad)?;
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let trace = header("traceparent").and_then(|parent| TraceContext::parse(parent, header("tracestate")));
+    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE }).await? {
+        Answered::Whole(whole) => {
+            let mut response = Response::new(HttpBody::from(whole.body));
+            *response.status_mut() = StatusCode::from_u16(whole.status).unwrap_or(StatusCode::BAD_GATEWAY);
+            *response.headers_mut() = whole.headers;
+            Ok(marked(response, &whole.model, begun))
+        }
+        Answered::Pieces(pieces) => {
+            let (headers, model) = (pieces.headers, pieces.model);
+            let pieces = stream::unfold(pieces.pieces, |mut pieces| async move {
+                pieces.recv().await.map(|piece| (Ok::<Bytes, Infallible>(piece), pieces))
+            });
+            let mut response = Response::new(HttpBody::from_stream(pieces));
+            *response.headers_mut() = headers;
+            Ok(marked(response, &model, begun))
+        }
+    }
+}
+
+/// Says which model answered, and how long it took.
+fn marked(mut response: Response, model: &str, begun: Instant) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(model) = HeaderValue::from_str(model) {
+        headers.insert("x-tasklane-model", model);
+    }
+    if !headers.contains_key("openai-processing-ms")
+        && let Ok(ms) = HeaderValue::from_str(&begun.elapsed().as_millis().to_string())
+    {
+        headers.insert("openai-processing-ms", ms);
+    }
+    response
+}
+
+/// Whose request it is, by its key.
+fn tenant(shared: &Shared, headers: &HeaderMap) -> Result<String, ApiError> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = given.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
+    let catalog = shared.gateway.catalog();
+    match bearer.and_then(|key| catalog.tenant_of_key(key)) {
+        Some(tenant) => Ok(tenant.to_owned()),
+        None if shared.config.anonymous => Ok(DEFAULT_TENANT.to_owned()),
+        None => Err(ApiError::BadKey),
+    }
+}
+
+fn bad(error: BadBody) -> ApiError {
+    match error {
+        BadBody::NotJson(why) => ApiError::BadJson(why),
+        BadBody::Param { param, problem } => {
+            ApiError::BadRequest { param: param.to_owned(), reason: problem }
+        }
+    }
+}
+
+async fn models(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    answer(tenant(&shared, &headers).map(|name| {
+        let catalog = shared.gateway.catalog();
+        let tenant = catalog.tenant(&name);
+        let list: Vec<_> =
+            catalog.routes().filter(|r| tenant.allows(&r.alias)).map(|r| shown(&r.alias)).collect();
+        json_answer(&json!({"object": "list", "data": list}))
+    }))
+}
+
+async fn model(State(shared): State<Shared>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    answer(tenant(&shared, &headers).and_then(|name| {
+        let catalog = shared.gateway.catalog();
+        let known = catalog.route(&id).filter(|_| catalog.tenant(&name).allows(&id));
+        known.map(|route| json_answer(&shown(&route.alias))).ok_or(ApiError::UnknownModel(id))
+    }))
+}
+
+fn shown(alias: &str) -> serde_json::Value {
+    json!({"id": alias, "object": "model", "created": 0, "owned_by": "tasklane"})
+}
+
+fn json_answer(value: &serde_json::Value) -> Response {
+    let mut response = Response::new(HttpBody::from(value.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn answer(answer: Result<Response, ApiError>) -> Response {
+    answer.unwrap_or_else(|e| refuse(&e))
+}
+
+fn refuse(error: &ApiError) -> Response {
+    let said = error.answer();
+    let mut response = Response::new(HttpBody::from(said.body));
+    *response.status_mut() = StatusCode::from_u16(said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in said.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}

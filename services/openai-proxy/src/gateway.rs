@@ -1,0 +1,476 @@
+//! The way of a call: who may make it, who could answer it, whether there is room, and what to do when one fails. Tasks
+//! and HTTP clients come in here alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response};
+use tasklane_runtime::telemetry::{Metrics, Span, TraceContext};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::api_error::{ApiError, UpstreamError};
+use crate::body::{Body, Endpoint};
+use crate::books::{Books, Whose, now_ms};
+use crate::breaker::Outcome;
+use crate::breakers::{Breakers, Turn};
+use crate::catalog::{Catalog, Model, Tenant, WhenSpent};
+use crate::client::{self, Client, NoAnswer, Target};
+use crate::ledger::{Amounts, BookError, What};
+use crate::meters::{self, Ended, Meters};
+use crate::order::candidates;
+use crate::retry::{self, Blame, Bounds, Failure, Hints, Next, Transport};
+use crate::settle::{Held, Settling, guessed};
+use crate::source::Source;
+use crate::sse::sniff;
+use crate::stream::{self, Pump};
+use crate::tokens::{self, Estimate};
+
+/// How often one candidate is asked.
+const ATTEMPTS: u32 = 3;
+/// An error's body is read up to this.
+const MOST_OF_ERROR: usize = 256 * 1024;
+/// Headers of a provider that its clients look at.
+const PASSED: [&str; 9] = [
+    "content-type",
+    "x-request-id",
+    "openai-processing-ms",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+];
+
+/// What somebody asks for.
+pub struct Ask {
+    /// The request.
+    pub body: Body,
+    /// Whose it is.
+    pub tenant: String,
+    /// The trace it belongs to.
+    pub trace: Option<TraceContext>,
+    /// How long it may take altogether.
+    pub patience: Duration,
+}
+
+/// An answer that is there as a whole: a model's, or the error of the last provider that was asked.
+#[derive(Debug)]
+pub struct Whole {
+    /// The HTTP status.
+    pub status: u16,
+    /// The provider's headers that clients look at.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The model that answered, by its name in the file.
+    pub model: String,
+}
+
+/// An answer in pieces.
+pub struct Pieces {
+    /// The provider's headers that clients look at.
+    pub headers: HeaderMap,
+    /// The pieces; the call ends when this is dropped.
+    pub pieces: mpsc::Receiver<Bytes>,
+    /// The model that answers.
+    pub model: String,
+}
+
+/// An answer.
+pub enum Answered {
+    /// All at once.
+    Whole(Whole),
+    /// In pieces.
+    Pieces(Pieces),
+}
+
+/// Makes calls.
+pub struct Gateway {
+    source: Source,
+    client: Client,
+    books: Arc<Books>,
+    breakers: Arc<Breakers>,
+    meters: Meters,
+    most: usize,
+}
+
+/// What one candidate came to.
+enum Tried {
+    Answered(Answered),
+    /// Somebody else may do it; this is the answer where nobody does.
+    Next(Result<Whole, ApiError>),
+    Final(ApiError),
+}
+
+/// A call to one model.
+struct Call<'a> {
+    ask: &'a Ask,
+    tenant: &'a Tenant,
+    model: &'a Model,
+    estimate: Estimate,
+    until: Instant,
+}
+
+impl Gateway {
+    /// A gateway.
+    pub fn new(source: Source, client: Client, books: Arc<Books>, metrics: &Metrics, most: usize) -> Self {
+        let meters = Meters::new(metrics);
+        Self { source, client, books, breakers: Arc::default(), meters, most }
+    }
+
+    /// The counters.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// The catalog in use.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.source.current()
+    }
+
+    /// Makes a call. Where the last provider answered with an error, that error is the answer.
+    ///
+    /// # Errors
+    /// What kept everybody from answering.
+    pub async fn call(&self, ask: Ask) -> Result<Answered, ApiError> {
+        let catalog = self.catalog();
+        let tenant = catalog.tenant(&ask.tenant);
+        let candidates = candidates(&catalog, tenant, &ask.body)?;
+        let until = Instant::now() + ask.patience;
+        let mut last = None;
+        for model in candidates {
+            let estimate = tokens::estimate(&ask.body, Some(model.max_output_tokens).filter(|n| *n > 0));
+            let call = Call { ask: &ask, tenant, model, estimate, until };
+            match self.one(&call).await {
+                Tried::Answered(answered) => return Ok(answered),
+                Tried::Final(e) => return Err(e),
+                Tried::Next(said) => last = Some(said),
+            }
+        }
+        let nobody = || Err(ApiError::UpstreamDown { model: ask.body.model.clone(), retry_in: None });
+        last.unwrap_or_else(nobody).map(Answered::Whole)
+    }
+
+    /// One candidate, as often as makes sense.
+    async fn one(&self, call: &Call<'_>) -> Tried {
+        let mut attempt = 1;
+        loop {
+            let permit = match self.breakers.admit(call.model) {
+                Ok(permit) => permit,
+                Err(refused) => {
+                    let retry_in = Duration::from_millis(refused.until_ms.saturating_sub(now_ms()));
+                    let model = call.ask.body.model.clone();
+                    return Tried::Next(Err(ApiError::UpstreamDown { model, retry_in: Some(retry_in) }));
+                }
+            };
+            let held = match self.reserve(call).await {
+                Ok(held) => held,
+                Err(tried) => {
+                    permit.record(Outcome::Unknown);
+                    return tried;
+                }
+            };
+            let failed = match self.attempt(call, permit, held).await {
+                Ok(answered) => return Tried::Answered(answered),
+                Err(failed) => failed,
+            };
+            let left = call.until.saturating_duration_since(Instant::now());
+            let bounds = Bounds { max_attempts: ATTEMPTS, max_wait: left.min(Duration::from_secs(20)) };
+            match retry::next(&failed.failure(), &failed.hints, attempt, &bounds, rand::random()) {
+                Next::Wait(wait) => tokio::time::sleep(wait).await,
+                Next::NextCandidate => return Tried::Next(failed.said),
+                Next::GiveUp => {
+                    return match failed.said {
+                        Ok(whole) => Tried::Answered(Answered::Whole(whole)),
+                        Err(e) => Tried::Final(e),
+                    };
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Room for the estimate in all accounts. Where the tenant's own is used up, its policy says what follows.
+    async fn reserve(&self, call: &Call<'_>) -> Result<Held, Tried> {
+        let price = call.model.price.cost(call.estimate.input, 0, call.estimate.output);
+        let tokens = call.estimate.input + call.estimate.output;
+        let need = Amounts { requests: 1, tokens, nano_usd: price };
+        loop {
+            let (whose, error) = match self.books.reserve(call.tenant, call.model, need).await {
+                Ok((tenant, candidate)) => return Ok(Held { tenant, candidate }),
+                Err(refused) => refused,
+            };
+            let refusal = refusal(call, &error);
+            let opens = match &error {
+                BookError::Refused(_, refused) => Some(refused.available_at_ms),
+                _ => None,
+            };
+            if whose == Whose::Candidate {
+                return Err(Tried::Next(Err(refusal)));
+            }
+            match (call.tenant.when_spent, opens) {
+                // A cheaper model of the route may still fit.
+                (WhenSpent::Cheaper, _) if is_money(&error) => return Err(Tried::Next(Err(refusal))),
+                (WhenSpent::Queue, Some(at)) => {
+                    let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(10));
+                    if Instant::now() + wait >= call.until {
+                        return Err(Tried::Final(refusal));
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(Tried::Final(refusal)),
+            }
+        }
+    }
+
+    /// One request to a provider.
+    async fn attempt(&self, call: &Call<'_>, permit: Turn, held: Held) -> Result<Answered, Box<Failed>> {
+        let (body, model) = (&call.ask.body, call.model);
+        let operation = body.endpoint().operation();
+        let mut span = meters::span(operation, &body.model, model, body.stream, call.ask.trace.as_ref());
+        let timeouts = &model.provider.timeouts;
+        let left = call.until.saturating_duration_since(Instant::now());
+        let target = Target {
+            url: format!("{}{}", model.provider.base_url, body.endpoint().path()),
+            key: model.provider.key.as_ref().map(crate::catalog::Secret::expose),
+            first_byte: (timeouts.connect + timeouts.first_chunk).min(left),
+        };
+        let mut extra = HeaderMap::new();
+        if let Some(Ok(value)) = span.context().map(|c| HeaderValue::from_str(&c.traceparent())) {
+            extra.insert("traceparent", value);
+        }
+        let json = HeaderValue::from_static("application/json");
+        let begun = Instant::now();
+        let sent =
+            self.client.send(Method::POST, &target, &extra, Some((json, body.for_upstream(&model.name))));
+        let answer = match sent.await {
+            Ok(answer) if answer.status().is_success() => answer,
+            Ok(answer) => return Err(self.refused(call, answer, permit, held, &mut span).await),
+            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+        };
+        self.meters.first_chunk(model, begun.elapsed());
+        if body.stream {
+            self.in_pieces(call, answer, permit, held, span).await
+        } else {
+            self.at_once(call, answer, permit, held, span).await
+        }
+    }
+
+    async fn at_once(
+        &self,
+        call: &Call<'_>,
+        mut answer: Response,
+        permit: Turn,
+        held: Held,
+        mut span: Span,
+    ) -> Result<Answered, Box<Failed>> {
+        let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
+        let left = call.until.saturating_duration_since(Instant::now());
+        let patience = call.model.provider.timeouts.whole.min(left);
+        let body = match client::whole(&mut answer, patience, self.most).await {
+            Ok(body) => body,
+            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+        };
+        let embeds = call.ask.body.endpoint() == Endpoint::Embeddings;
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
+            return Err(self.unreadable(call, permit, held, &mut span));
+        }
+        let usage = sniff(&body)
+            .usage
+            .unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
+        let nano_usd = held.settle(call.model, usage);
+        self.meters.used(&call.tenant.name, call.model, usage, nano_usd);
+        meters::note(&mut span, usage, nano_usd);
+        self.meters.called(call.model, Ended::Ok);
+        permit.record(Outcome::Good);
+        Ok(Answered::Whole(Whole { status, headers, body, model: call.model.id.clone() }))
+    }
+
+    async fn in_pieces(
+        &self,
+        call: &Call<'_>,
+        mut answer: Response,
+        permit: Turn,
+        held: Held,
+        mut span: Span,
+    ) -> Result<Answered, Box<Failed>> {
+        let headers = passed(answer.headers());
+        let timeouts = call.model.provider.timeouts;
+        // Until the first piece has come, somebody else can still answer.
+        let first = match client::next(&mut answer, timeouts.first_chunk).await {
+            Ok(Some(first)) => first,
+            Ok(None) => return Err(self.unreadable(call, permit, held, &mut span)),
+            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+        };
+        let (out, pieces) = mpsc::channel(16);
+        let id = call.model.id.clone();
+        let pump = Pump {
+            out,
+            hides_usage: call.ask.body.endpoint() == Endpoint::Chat && !call.ask.body.wants_usage,
+            asked: call.ask.body.model.clone(),
+            between: timeouts.between_chunks,
+            until: call.until.min(Instant::now() + timeouts.whole),
+        };
+        let settling = Settling {
+            catalog: self.catalog(),
+            model: id.clone(),
+            tenant: call.tenant.name.clone(),
+            estimate: call.estimate,
+            held,
+            permit,
+            meters: self.meters.clone(),
+            span,
+        };
+        tokio::spawn(async move {
+            let ended = stream::pump(answer, first, pump).await;
+            settling.settle(ended);
+        });
+        Ok(Answered::Pieces(Pieces { headers, pieces, model: id }))
+    }
+
+    /// A provider answered with an error.
+    async fn refused(
+        &self,
+        call: &Call<'_>,
+        mut answer: Response,
+        permit: Turn,
+        held: Held,
+        span: &mut Span,
+    ) -> Box<Failed> {
+        let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let hints = Hints::read(header, now_ms());
+        let body =
+            client::whole(&mut answer, Duration::from_secs(10), MOST_OF_ERROR).await.unwrap_or_default();
+        let said = UpstreamError::read(&body);
+        held.release();
+        let code = said.code.or(said.kind);
+        span.error("error.type", code.as_deref().unwrap_or("status"));
+        self.meters.called(call.model, if status == 429 { Ended::RateLimited } else { Ended::Error });
+        let whole = Whole { status, headers, body, model: call.model.id.clone() };
+        let failed =
+            Failed { status: Some(status), code, transport: Transport::BadAnswer, hints, said: Ok(whole) };
+        permit.record(outcome(&failed));
+        Box::new(failed)
+    }
+
+    /// A provider gave no answer, or half of one.
+    fn silent(
+        &self,
+        call: &Call<'_>,
+        error: &NoAnswer,
+        permit: Turn,
+        held: Held,
+        span: &mut Span,
+    ) -> Box<Failed> {
+        let model = call.ask.body.model.clone();
+        let (transport, said) = match error {
+            NoAnswer::TimedOut(limit) => {
+                (Transport::FirstChunkTimeout, ApiError::Timeout { model, what: "the answer", limit: *limit })
+            }
+            NoAnswer::TooLarge(_) => {
+                (Transport::BadAnswer, ApiError::BadUpstream { model, reason: error.to_string() })
+            }
+            NoAnswer::Unreachable(_) => (Transport::Broken, ApiError::UpstreamDown { model, retry_in: None }),
+        };
+        tracing::warn!(model = call.model.id, provider = call.model.provider.name, "a call failed: {error}");
+        self.failed(call, transport, said, permit, held, span)
+    }
+
+    fn unreadable(&self, call: &Call<'_>, permit: Turn, held: Held, span: &mut Span) -> Box<Failed> {
+        let model = call.ask.body.model.clone();
+        let said = ApiError::BadUpstream { model, reason: "it is empty, or no JSON".to_owned() };
+        self.failed(call, Transport::BadAnswer, said, permit, held, span)
+    }
+
+    fn failed(
+        &self,
+        call: &Call<'_>,
+        transport: Transport,
+        said: ApiError,
+        permit: Turn,
+        held: Held,
+        span: &mut Span,
+    ) -> Box<Failed> {
+        // Whether the provider worked on it, nobody knows; what it may have cost stays charged where it was reached.
+        if transport == Transport::Broken {
+            held.release()
+        } else {
+            drop(held)
+        }
+        span.error(said.code(), said.to_string());
+        let ended = if transport == Transport::FirstChunkTimeout { Ended::Timeout } else { Ended::Error };
+        self.meters.called(call.model, ended);
+        let failed = Failed { status: None, code: None, transport, hints: Hints::default(), said: Err(said) };
+        permit.record(outcome(&failed));
+        Box::new(failed)
+    }
+}
+
+fn is_money(error: &BookError) -> bool {
+    matches!(error, BookError::Refused(_, refusal) if matches!(refusal.what, What::Money(_)))
+        || matches!(error, BookError::Never { what: What::Money(_), .. })
+}
+
+fn refusal(call: &Call<'_>, error: &BookError) -> ApiError {
+    let model = call.ask.body.model.clone();
+    match error {
+        BookError::Refused(key, refused) => {
+            let opens_in = Duration::from_millis(refused.available_at_ms.saturating_sub(now_ms()));
+            match refused.what {
+                What::Money(_) => {
+                    ApiError::OutOfBudget { what: format!("tenant `{}`", call.tenant.name), opens_in }
+                }
+                what => ApiError::RateLimited { what: format!("{key}: {}", what.unit()), retry_in: opens_in },
+            }
+        }
+        BookError::Never { .. } => {
+            ApiError::BadRequest { param: "max_tokens".into(), reason: error.to_string() }
+        }
+        BookError::Crowded(_) | BookError::Slow(_) | BookError::Store(_) => {
+            tracing::error!(model, "the ledger does not answer, and nothing is spent without it: {error}");
+            ApiError::Busy
+        }
+    }
+}
+
+/// Why an attempt failed, and what it would be answered with.
+struct Failed {
+    status: Option<u16>,
+    code: Option<String>,
+    transport: Transport,
+    hints: Hints,
+    said: Result<Whole, ApiError>,
+}
+
+impl Failed {
+    fn failure(&self) -> Failure<'_> {
+        match self.status {
+            Some(status) => Failure::Status { status, code: self.code.as_deref() },
+            None => Failure::Transport(self.transport),
+        }
+    }
+}
+
+fn outcome(failed: &Failed) -> Outcome {
+    match retry::blame(&failed.failure()) {
+        Blame::None => Outcome::Good,
+        Blame::Failed => Outcome::Failed,
+        Blame::Useless => Outcome::Useless(failed.hints.retry_after),
+    }
+}
+
+fn passed(headers: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for name in PASSED {
+        if let Some(value) = headers.get(name) {
+            out.insert(name, value.clone());
+        }
+    }
+    out.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    out
+}

@@ -1,0 +1,101 @@
+//! Model calls of tasks and HTTP clients, with keys, limits and budgets in one place.
+//!
+//! `api` (HTTP) and `tasks` (NATS) ask the `gateway`, which finds the candidates in the `catalog`, reserves what a call
+//! may use in the `ledger` (`books`), asks one candidate after the other (`client`, `retry`, `breaker`), and settles what
+//! was really used, for an answer in pieces (`stream`, `sse`) when it is over.
+
+pub mod api;
+pub mod api_error;
+pub mod body;
+pub mod books;
+pub mod breaker;
+pub mod breakers;
+pub mod catalog;
+pub mod client;
+pub mod config;
+pub mod gateway;
+pub mod ledger;
+pub mod meters;
+pub mod order;
+pub mod retry;
+pub mod settle;
+pub mod source;
+pub mod sse;
+pub mod stream;
+pub mod tasks;
+pub mod tokens;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_runtime::bus::Bus;
+use tasklane_runtime::telemetry::Metrics;
+use tasklane_runtime::{Worker, process};
+
+pub use config::ProxyConfig;
+
+/// The service's name; also its pool where the operator names none.
+const SERVICE: &str = "openai-proxy";
+/// What it announces itself as.
+const WORKER_TYPE: &str = "llm_proxy";
+/// What it can do, and what its task types ask for.
+const CAPABILITY: &str = "llm_remote";
+/// A call waits for a provider and costs little here.
+const SLOTS: u32 = 256;
+
+/// Runs as a process until SIGTERM or SIGINT.
+pub async fn main(config: ProxyConfig) -> ExitCode {
+    let guard = match process::start(SERVICE, &config.log) {
+        Ok(guard) => guard,
+        Err(e) => {
+            eprintln!("tasklane-{SERVICE}: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = run(config).await;
+    guard.shutdown();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            tracing::error!("{SERVICE} ends: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: ProxyConfig) -> Result<(), String> {
+    let source = source::Source::open(&config.providers.file)?;
+    source.follow();
+    let stop = process::stop_signal().map_err(|e| e.to_string())?;
+    let connect = Bus::connect(&config.nats, "tasklane-openai-proxy", Duration::from_secs(60));
+    let bus = tokio::select! {
+        bus = connect => bus.map_err(|e| e.to_string())?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let worker = Worker::new(SERVICE, WORKER_TYPE, &[CAPABILITY]).default_slots(SLOTS);
+    let (gateway, books) = gateway(source, &bus, worker.metrics(), &config)?;
+    let address = api::serve(Arc::clone(&gateway), config.api.clone()).await.map_err(|e| e.to_string())?;
+    tracing::info!(api = %address, "serving /v1");
+    let (keeper, catalogs) = (Arc::clone(&books), Arc::clone(&gateway));
+    let keeping = tokio::spawn(async move { keeper.keep(|| catalogs.catalog(), catalogs.meters()).await });
+    let [chat, embed] = tasks::all(&gateway);
+    let ended = worker.task(chat).task(embed).run(bus, config.worker, stop).await;
+    keeping.abort();
+    books.close().await;
+    ended.map_err(|e| e.to_string())
+}
+
+fn gateway(
+    source: source::Source,
+    bus: &Bus,
+    metrics: &Metrics,
+    config: &ProxyConfig,
+) -> Result<(Arc<gateway::Gateway>, Arc<books::Books>), String> {
+    let replica = tasklane_runtime::contract::id::fresh();
+    let books = Arc::new(books::Books::open(bus, &replica));
+    let client = client::Client::new()?;
+    let gateway =
+        gateway::Gateway::new(source, client, Arc::clone(&books), metrics, config.api.max_answer_bytes);
+    Ok((Arc::new(gateway), books))
+}

@@ -1,0 +1,87 @@
+//! What a call used: in place of what was reserved for it, in books, counters and its span.
+
+use std::sync::Arc;
+
+use tasklane_runtime::telemetry::Span;
+
+use crate::breaker::Outcome;
+use crate::breakers::Turn;
+use crate::catalog::{Catalog, Model};
+use crate::ledger::{Amounts, Reservation};
+use crate::meters::{self, Ended, Meters};
+use crate::sse::Usage;
+use crate::stream;
+use crate::tokens::Estimate;
+
+/// What is held of all accounts for one call.
+pub struct Held {
+    /// Of the tenant's account.
+    pub tenant: Reservation,
+    /// Of the model's and the provider's.
+    pub candidate: Reservation,
+}
+
+impl Held {
+    /// Replaces the estimate by what was used. Returns what it cost.
+    pub fn settle(self, model: &Model, usage: Usage) -> u64 {
+        let nano_usd = model.price.cost(usage.input, usage.cached, usage.output);
+        let actual = Amounts { requests: 1, tokens: usage.input + usage.output, nano_usd };
+        self.tenant.settle(actual);
+        self.candidate.settle(actual);
+        nano_usd
+    }
+
+    /// Gives everything back: the call was never made, or cost nothing.
+    pub fn release(self) {
+        self.tenant.release();
+        self.candidate.release();
+    }
+}
+
+/// What is left to do when a stream is over.
+pub struct Settling {
+    /// The catalog that the call was made with.
+    pub catalog: Arc<Catalog>,
+    /// The model that answers.
+    pub model: String,
+    /// Whose call it is.
+    pub tenant: String,
+    /// What was estimated.
+    pub estimate: Estimate,
+    /// What is reserved.
+    pub held: Held,
+    /// The breaker's turn.
+    pub permit: Turn,
+    /// Where it is counted.
+    pub meters: Meters,
+    /// The call's span.
+    pub span: Span,
+}
+
+impl Settling {
+    /// Settles what was used.
+    pub fn settle(mut self, ended: stream::Ended) {
+        let Some(model) = self.catalog.model(&self.model) else { return };
+        // A stream that was cut short does not say what it used; what came through is counted instead.
+        let usage = ended.tally.usage.unwrap_or_else(|| guessed(self.estimate, ended.tally.chars));
+        let nano_usd = self.held.settle(model, usage);
+        self.meters.used(&self.tenant, model, usage, nano_usd);
+        meters::note(&mut self.span, usage, nano_usd);
+        let (outcome, counted) = match ended.how {
+            stream::How::Whole => (Outcome::Good, Ended::Ok),
+            stream::How::ClientGone => (Outcome::Unknown, Ended::Ok),
+            stream::How::Broken => (Outcome::Failed, Ended::Error),
+        };
+        if counted == Ended::Error {
+            self.span.error("stream", "the stream broke off");
+        }
+        self.meters.called(model, counted);
+        self.permit.record(outcome);
+    }
+}
+
+/// What was used where nobody says: the input as estimated, the output by the length of its text, at four characters a
+/// token.
+pub fn guessed(estimate: Estimate, chars: u64) -> Usage {
+    Usage { input: estimate.input, output: chars.div_ceil(4), ..Usage::default() }
+}
