@@ -48,6 +48,12 @@ check_nats() {
         for config in config/nats-server*.conf config/nats/container.conf config/nats/container-fsync.conf; do
             "$server" -c "$config" -t || return 1
         done
+        # Installed beside the part that all have in common.
+        local folder
+        folder=$(mktemp -d)
+        cp config/nats/common.conf systemd/nats.conf "$folder/"
+        "$server" -c "$folder/nats.conf" -t || return 1
+        rm -rf "$folder"
     else
         echo "note: config/nats-server.conf was not checked: nats-server is not there ('make setup' gets it)"
     fi

@@ -40,6 +40,16 @@ impl Default for DocumentConfig {
     }
 }
 
+impl DocumentConfig {
+    /// A task gets what its child may have, unless the operator promises something else: the router must not send what
+    /// needs more.
+    pub fn promise_memory(&mut self) {
+        if self.worker.memory_mb == 0 {
+            self.worker.memory_mb = self.parser.memory_mb;
+        }
+    }
+}
+
 impl Config for DocumentConfig {
     fn pages(&self) -> &str {
         &self.worker.http_listen

@@ -23,7 +23,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn serve() -> ExitCode {
-    let config: DocumentConfig = tasklane_runtime::config::load_or_exit(worker::SERVICE);
+    let mut config: DocumentConfig = tasklane_runtime::config::load_or_exit(worker::SERVICE);
+    config.promise_memory();
     match worker::worker(&config).await {
         Ok(worker) => worker.main(config.nats, config.worker, config.log).await,
         Err(error) => {

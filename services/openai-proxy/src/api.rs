@@ -9,7 +9,7 @@ use axum::body::{Body as HttpBody, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
@@ -17,11 +17,13 @@ use serde_json::json;
 use tasklane_runtime::telemetry::TraceContext;
 use tokio::net::TcpListener;
 
+use crate::answers::{Answered, passed};
 use crate::api_error::ApiError;
 use crate::body::{BadBody, Body, Endpoint};
 use crate::catalog::DEFAULT_TENANT;
 use crate::config::ApiConfig;
-use crate::gateway::{Answered, Ask, Gateway};
+use crate::gateway::{Ask, Gateway};
+use crate::pass::{PROVIDER, Passing};
 
 /// As the official clients wait at most.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -68,6 +70,11 @@ fn router(shared: Shared) -> Router {
         .route("/v1/responses", call(Endpoint::Responses))
         .route("/v1/embeddings", call(Endpoint::Embeddings))
         .route("/v1/moderations", call(Endpoint::Moderations))
+        .route("/v1/responses/{*rest}", any(pass_on))
+        .route("/v1/files", any(pass_on))
+        .route("/v1/files/{*rest}", any(pass_on))
+        .route("/v1/batches", any(pass_on))
+        .route("/v1/batches/{*rest}", any(pass_on))
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
         .fallback(|request: Request| async move {
@@ -102,6 +109,32 @@ async fn call(shared: &Shared, endpoint: Endpoint, request: Request) -> Result<R
             Ok(marked(response, &model, begun))
         }
     }
+}
+
+/// What lies at a provider is the provider's to answer for.
+async fn pass_on(State(shared): State<Shared>, request: Request) -> Response {
+    answer(passed_on(&shared, request).await)
+}
+
+async fn passed_on(shared: &Shared, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let tenant = tenant(shared, &head.headers)?;
+    let most = shared.config.max_body_bytes;
+    let body = to_bytes(body, most).await.map_err(|_| ApiError::TooLarge { max: most as u64 })?;
+    let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let named = head.headers.get(PROVIDER).and_then(|value| value.to_str().ok());
+    let passing = Passing { method: head.method.clone(), path, headers: &head.headers, body };
+    let said = shared.gateway.pass(&tenant, named, passing).await?;
+    let status = said.status();
+    let headers = passed(said.headers());
+    let pieces = stream::try_unfold(said, |mut said| async move {
+        said.chunk().await.map(|piece| piece.map(|piece| (piece, said)))
+    });
+    let mut response = Response::new(HttpBody::from_stream(pieces));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
 }
 
 /// Says which model answered, and how long it took.

@@ -8,7 +8,7 @@ use tasklane_runtime::bus::kv::Bucket;
 use tasklane_runtime::contract::streams;
 use tokio::sync::OnceCell;
 
-use crate::catalog::{Catalog, Limits as Written, Model, Per, Tenant};
+use crate::catalog::{Catalog, Limits as Written, Model, Per, Provider, Tenant};
 use crate::ledger::{
     self, Amounts, Book, BookError, Charge, Limits, Period, PutError, Reservation, Store, Unavailable, What,
 };
@@ -100,6 +100,18 @@ impl Books {
                 Err((Whose::Candidate, e))
             }
         }
+    }
+
+    /// Reserves one request of a tenant and a provider.
+    ///
+    /// # Errors
+    /// What the ledger says.
+    pub async fn one(&self, tenant: &Tenant, provider: &Provider) -> Result<Reservation, BookError> {
+        let keys = [ledger::book::key("tenant", &tenant.name), ledger::book::key("provider", &provider.name)];
+        let limits = [of_tenant(tenant), of(&provider.limits)];
+        let charges =
+            [Charge { key: &keys[0], limits: &limits[0] }, Charge { key: &keys[1], limits: &limits[1] }];
+        self.book.reserve(Amounts { requests: 1, ..Amounts::ZERO }, &charges).await
     }
 
     /// Keeps leases and writes what was used, until the process ends.

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use tasklane_runtime::telemetry::{Metrics, Span, TraceContext};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::answers::{Answered, Failed, Pieces, Whole, outcome, passed};
 use crate::api_error::{ApiError, UpstreamError};
 use crate::body::{Body, Endpoint};
 use crate::books::{Books, Whose, now_ms};
@@ -21,7 +21,8 @@ use crate::client::{self, Client, NoAnswer, Target};
 use crate::ledger::{Amounts, BookError, What};
 use crate::meters::{self, Ended, Meters};
 use crate::order::candidates;
-use crate::retry::{self, Blame, Bounds, Failure, Hints, Next, Transport};
+use crate::pass::{self, Passing};
+use crate::retry::{self, Bounds, Hints, Next, Transport};
 use crate::settle::{Held, Settling, guessed};
 use crate::source::Source;
 use crate::sse::sniff;
@@ -32,19 +33,6 @@ use crate::tokens::{self, Estimate};
 const ATTEMPTS: u32 = 3;
 /// An error's body is read up to this.
 const MOST_OF_ERROR: usize = 256 * 1024;
-/// Headers of a provider that its clients look at.
-const PASSED: [&str; 9] = [
-    "content-type",
-    "x-request-id",
-    "openai-processing-ms",
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-limit-tokens",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-reset-tokens",
-];
-
 /// What somebody asks for.
 pub struct Ask {
     /// The request.
@@ -55,37 +43,6 @@ pub struct Ask {
     pub trace: Option<TraceContext>,
     /// How long it may take altogether.
     pub patience: Duration,
-}
-
-/// An answer that is there as a whole: a model's, or the error of the last provider that was asked.
-#[derive(Debug)]
-pub struct Whole {
-    /// The HTTP status.
-    pub status: u16,
-    /// The provider's headers that clients look at.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// The model that answered, by its name in the file.
-    pub model: String,
-}
-
-/// An answer in pieces.
-pub struct Pieces {
-    /// The provider's headers that clients look at.
-    pub headers: HeaderMap,
-    /// The pieces; the call ends when this is dropped.
-    pub pieces: mpsc::Receiver<Bytes>,
-    /// The model that answers.
-    pub model: String,
-}
-
-/// An answer.
-pub enum Answered {
-    /// All at once.
-    Whole(Whole),
-    /// In pieces.
-    Pieces(Pieces),
 }
 
 /// Makes calls.
@@ -130,6 +87,31 @@ impl Gateway {
     /// The catalog in use.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.source.current()
+    }
+
+    /// Hands a request to one provider as it is: one call of the tenant's and of the provider's limits.
+    ///
+    /// # Errors
+    /// Where no provider is meant, there is no room, or nobody answers.
+    pub async fn pass(
+        &self,
+        tenant: &str,
+        named: Option<&str>,
+        passing: Passing<'_>,
+    ) -> Result<Response, ApiError> {
+        let catalog = self.catalog();
+        let tenant = catalog.tenant(tenant);
+        let provider = pass::provider(&catalog, tenant, named)?;
+        let held = self.books.one(tenant, provider).await.map_err(|e| match e {
+            BookError::Refused(key, refused) => ApiError::RateLimited {
+                what: format!("{key}: {}", refused.what.unit()),
+                retry_in: Duration::from_millis(refused.available_at_ms.saturating_sub(now_ms())),
+            },
+            _ => ApiError::Busy,
+        })?;
+        // It costs no tokens that we could count; the request stays charged.
+        drop(held);
+        pass::send(&self.client, provider, passing).await
     }
 
     /// Makes a call. Where the last provider answered with an error, that error is the answer.
@@ -436,41 +418,4 @@ fn refusal(call: &Call<'_>, error: &BookError) -> ApiError {
             ApiError::Busy
         }
     }
-}
-
-/// Why an attempt failed, and what it would be answered with.
-struct Failed {
-    status: Option<u16>,
-    code: Option<String>,
-    transport: Transport,
-    hints: Hints,
-    said: Result<Whole, ApiError>,
-}
-
-impl Failed {
-    fn failure(&self) -> Failure<'_> {
-        match self.status {
-            Some(status) => Failure::Status { status, code: self.code.as_deref() },
-            None => Failure::Transport(self.transport),
-        }
-    }
-}
-
-fn outcome(failed: &Failed) -> Outcome {
-    match retry::blame(&failed.failure()) {
-        Blame::None => Outcome::Good,
-        Blame::Failed => Outcome::Failed,
-        Blame::Useless => Outcome::Useless(failed.hints.retry_after),
-    }
-}
-
-fn passed(headers: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::new();
-    for name in PASSED {
-        if let Some(value) = headers.get(name) {
-            out.insert(name, value.clone());
-        }
-    }
-    out.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-    out
 }

@@ -4,6 +4,7 @@
 //! may use in the `ledger` (`books`), asks one candidate after the other (`client`, `retry`, `breaker`), and settles what
 //! was really used, for an answer in pieces (`stream`, `sse`) when it is over.
 
+pub mod answers;
 pub mod api;
 pub mod api_error;
 pub mod body;
@@ -17,6 +18,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod meters;
 pub mod order;
+pub mod pass;
 pub mod retry;
 pub mod settle;
 pub mod source;

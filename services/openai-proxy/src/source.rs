@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::catalog::reload::Watched;
 use crate::catalog::{Catalog, parse, read_key};
 
@@ -45,12 +47,20 @@ impl Source {
     pub fn follow(&self) {
         let Self::File(watched) = self else { return };
         let watched = Arc::clone(watched);
+        let hangup = signal(SignalKind::hangup());
         tokio::spawn(async move {
+            let mut hangup = hangup.inspect_err(|e| tracing::warn!("SIGHUP is not listened to: {e}")).ok();
             loop {
-                tokio::time::sleep(LOOK).await;
+                let asked = tokio::select! {
+                    () = tokio::time::sleep(LOOK) => false,
+                    Some(()) = async { hangup.as_mut()?.recv().await } => true,
+                };
                 let looking = Arc::clone(&watched);
-                match tokio::task::spawn_blocking(move || looking.reload_if_changed(SystemTime::now())).await
-                {
+                let look = move || {
+                    let now = SystemTime::now();
+                    if asked { looking.reload(now).map(|()| true) } else { looking.reload_if_changed(now) }
+                };
+                match tokio::task::spawn_blocking(look).await {
                     Ok(Ok(true)) => tracing::info!("the providers' file was read again"),
                     Ok(Ok(false)) => {}
                     Ok(Err(e)) => {

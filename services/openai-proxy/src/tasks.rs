@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tasklane_runtime::contract::{Code, code, v1};
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
+use crate::answers::{Answered, Whole};
 use crate::api_error::{ApiError, UpstreamError};
 use crate::body::{Body, Endpoint};
-use crate::gateway::{Answered, Ask, Gateway, Whole};
+use crate::gateway::{Ask, Gateway};
 use crate::retry::{Class, Failure, classify};
 use crate::{CAPABILITY, WORKER_TYPE};
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime as Clock};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields, MakeWriter};
@@ -86,6 +87,13 @@ fn rust_log() -> Option<String> {
 /// Libraries speak from `warn` on, unless they are named.
 fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     const QUIET: [&str; 6] = ["async_nats", "h2", "hyper", "hyper_util", "tonic", "tower"];
+    // A word alone would be read as the name of a module, and everything else would be silent.
+    let is_odd =
+        |word: &&str| !word.is_empty() && !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err();
+    if let Some(word) = directives.split(',').map(str::trim).find(is_odd) {
+        let reason = format!("`{word}` is no level: error, warn, info, debug, trace or off; or name=level");
+        return Err(TelemetryError::LogLevel { given: directives.to_owned(), reason });
+    }
     let quiet = QUIET.iter().filter(|name| !directives.contains(*name)).map(|name| format!("{name}=warn,"));
     let all = quiet.collect::<String>() + directives;
     EnvFilter::builder()

@@ -17,7 +17,7 @@ struct Models {
     stack: Stack,
     upstream: Upstream,
     api: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Models `a` and `b` of one provider, the route `both`, and the tenants that `more` names. A token costs a
@@ -50,7 +50,7 @@ async fn start(more: &str) -> Option<Models> {
         ("ACME_KEY", "key-of-acme"),
     ];
     let stack = Stack::start(Options::no_workers().service(PROXY, "tasklane-openai-proxy", &own)).await?;
-    Some(Models { stack, upstream, api, _folder: folder })
+    Some(Models { stack, upstream, api, folder })
 }
 
 impl Models {
@@ -213,6 +213,48 @@ async fn who_asks_wrongly_is_told_as_clients_expect() {
     }
     assert_eq!(models.post("/nonsense", None, &json!({})).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(models.upstream.count(), 0, "nothing of it reached the provider");
+}
+
+#[tokio::test]
+async fn what_lies_at_the_provider_is_asked_there() {
+    let Some(models) = start("[tenants.acme]\nkeys = [{ env = \"ACME_KEY\" }]\nmodels = [\"b\"]\n").await
+    else {
+        return;
+    };
+    let url = |path: &str| format!("http://127.0.0.1:{}/v1{path}", models.api);
+    let made = models.post("/responses", None, &json!({"model": "a", "input": "hi"})).await;
+    let id = body(made).await["id"].as_str().unwrap().to_owned();
+    let found = http().get(url(&format!("/responses/{id}"))).send().await.unwrap();
+    assert_eq!(body(found).await["id"], json!(id));
+    for path in ["/files?purpose=batch", "/batches"] {
+        let listed = http().get(url(path)).send().await.unwrap();
+        assert_eq!(listed.status(), StatusCode::OK, "{path}");
+    }
+    let seen = models.upstream.requests();
+    assert!(seen.iter().any(|r| r.method == "GET" && r.path.ends_with("/files?purpose=batch")), "{seen:?}");
+    assert!(seen.iter().all(|r| r.header("authorization") == Some(format!("Bearer {KEY}").as_str())));
+    let held = http().get(url("/files")).bearer_auth("key-of-acme").send().await.unwrap();
+    assert_eq!(held.headers()["x-tasklane-code"], "TL2304", "who is held to models has no files");
+    let named = http().get(url("/files")).header("x-tasklane-provider", "nobody").send().await.unwrap();
+    assert_eq!(named.headers()["x-tasklane-code"], "TL2302");
+}
+
+#[tokio::test]
+async fn the_providers_file_is_followed_and_a_broken_one_changes_nothing() {
+    let Some(models) = start("").await else { return };
+    let file = models.folder.path().join("providers.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "[models.a]\nprovidder = 1\n").unwrap();
+    wait::until("the mistake is told", async || {
+        models.stack.log(PROXY).contains("cannot be used").then_some(())
+    })
+    .await;
+    assert_eq!(models.chat("a").await.status(), StatusCode::OK, "the one before stays");
+    std::fs::write(&file, format!("{text}\n[routes.new]\ncandidates = [\"b\"]\n")).unwrap();
+    wait::until("the new route is there", async || {
+        (models.chat("new").await.status() == StatusCode::OK).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -24,11 +24,10 @@ const HOSTS: [&str; 6] = ["localhost", "127.0.0.1", "::1", "nats", "nats.tasklan
 /// # Errors
 /// Names that cannot be, files that cannot be read or written.
 pub fn run(args: &KeysArgs, session: &Session) -> Result<Exit, CliError> {
-    let pools = POOLS.iter().copied().chain(args.pools.iter().map(String::as_str));
-    let users = users::all(pools)?;
-    let hosts: Vec<String> =
-        HOSTS.iter().map(|host| (*host).to_owned()).chain(args.hosts.iter().cloned()).collect();
     let folder = Folder::open(&args.folder)?;
+    let pools = remembered(&folder, "pools", &POOLS, &args.pools)?;
+    let hosts = remembered(&folder, "hosts", &HOSTS, &args.hosts)?;
+    let users = users::all(pools.iter().map(String::as_str))?;
     users::write(&folder, &users)?;
     certificates::write(&folder, &hosts, args.renew)?;
     for line in folder.said() {
@@ -36,6 +35,17 @@ pub fn run(args: &KeysArgs, session: &Session) -> Result<Exit, CliError> {
     }
     session.print(&next_steps(&args.folder))?;
     Ok(Exit::Succeeded)
+}
+
+/// What comes with Tasklane, what was named before, and what is named now: a folder forgets nobody.
+fn remembered(folder: &Folder, file: &str, ours: &[&str], named: &[String]) -> Result<Vec<String>, CliError> {
+    let before = folder.read(file)?.unwrap_or_default();
+    let mut all: Vec<String> = before.lines().map(str::to_owned).collect();
+    all.extend(named.iter().filter(|name| !before.lines().any(|line| line == *name)).cloned());
+    if !named.is_empty() {
+        folder.write(file, &(all.join("\n") + "\n"), "what was named, for the next time")?;
+    }
+    Ok(ours.iter().map(|name| (*name).to_owned()).chain(all).collect())
 }
 
 fn next_steps(folder: &Path) -> String {
@@ -51,4 +61,22 @@ fn next_steps(folder: &Path) -> String {
 /// A failure with a file.
 fn failed(what: &Path, error: &dyn std::fmt::Display) -> CliError {
     CliError::new(code::CONFIG, Exit::Failed, format!("{}: {error}", what.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_named_before_is_not_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            remembered(&folder, "pools", &["generic"], &names).unwrap()
+        };
+        assert_eq!(named(&["bulk"]), ["generic", "bulk"]);
+        assert_eq!(named(&["fast=documents", "bulk"]), ["generic", "bulk", "fast=documents"]);
+        assert_eq!(named(&[]), ["generic", "bulk", "fast=documents"]);
+    }
 }

@@ -98,6 +98,12 @@ fn libraries_are_quiet_unless_they_are_named() {
 
 #[test]
 fn a_level_that_is_none_is_an_error_with_a_code() {
+    for odd in ["warning", "loud", "info,tasklane_runtime"] {
+        assert_eq!(filter(odd).unwrap_err().code(), "TL9801", "{odd}");
+    }
+    for good in ["warn", "INFO", "warn,tasklane_runtime=debug", "off"] {
+        assert!(filter(good).is_ok(), "{good}");
+    }
     let error = filter("info,=,[").unwrap_err();
     assert_eq!(error.code(), "TL9801");
     assert!(error.to_string().contains("info,=,["), "{error}");

@@ -1,0 +1,98 @@
+//! Answers of providers: what is passed on of them, and what a failed one comes to.
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::sync::mpsc;
+
+use crate::api_error::ApiError;
+use crate::breaker::Outcome;
+use crate::retry::{self, Blame, Failure, Hints, Transport};
+
+/// Headers of a provider that its clients look at.
+const PASSED: [&str; 9] = [
+    "content-type",
+    "x-request-id",
+    "openai-processing-ms",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+];
+
+/// An answer that is there as a whole: a model's, or the error of the last provider that was asked.
+#[derive(Debug)]
+pub struct Whole {
+    /// The HTTP status.
+    pub status: u16,
+    /// The provider's headers that clients look at.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The model that answered, by its name in the file.
+    pub model: String,
+}
+
+/// An answer in pieces.
+pub struct Pieces {
+    /// The provider's headers that clients look at.
+    pub headers: HeaderMap,
+    /// The pieces; the call ends when this is dropped.
+    pub pieces: mpsc::Receiver<Bytes>,
+    /// The model that answers.
+    pub model: String,
+}
+
+/// An answer.
+pub enum Answered {
+    /// All at once.
+    Whole(Whole),
+    /// In pieces.
+    Pieces(Pieces),
+}
+
+/// Why an attempt failed, and what it would be answered with.
+pub struct Failed {
+    /// The provider's status, where it answered.
+    pub status: Option<u16>,
+    /// Its error's code, or its type.
+    pub code: Option<String>,
+    /// How it failed where it did not answer.
+    pub transport: Transport,
+    /// What it says about trying again.
+    pub hints: Hints,
+    /// The answer where nobody else can do it.
+    pub said: Result<Whole, ApiError>,
+}
+
+impl Failed {
+    /// The failure, to decide by.
+    pub fn failure(&self) -> Failure<'_> {
+        match self.status {
+            Some(status) => Failure::Status { status, code: self.code.as_deref() },
+            None => Failure::Transport(self.transport),
+        }
+    }
+}
+
+/// What a failure says to the circuit breaker.
+pub fn outcome(failed: &Failed) -> Outcome {
+    match retry::blame(&failed.failure()) {
+        Blame::None => Outcome::Good,
+        Blame::Failed => Outcome::Failed,
+        Blame::Useless => Outcome::Useless(failed.hints.retry_after),
+    }
+}
+
+/// The headers of a provider that clients look at.
+pub fn passed(headers: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for name in PASSED {
+        if let Some(value) = headers.get(name) {
+            out.insert(name, value.clone());
+        }
+    }
+    out.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    out
+}
