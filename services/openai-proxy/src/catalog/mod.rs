@@ -1,6 +1,6 @@
 //! Which providers, models, routes and tenants there are: a TOML file, checked as a whole and then only read.
 //!
-//! A [`Catalog`] is made by [`parse`] and never changes; a changed file makes a new one ([`reload`]). Everything it
+//! A [`Catalog`] is made by [`parse()`] and never changes; a changed file makes a new one ([`reload`]). Everything it
 //! decides is a function from data to data. How the file looks is written in `providers.example.toml`.
 
 mod decimal;
