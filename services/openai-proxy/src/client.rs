@@ -6,6 +6,8 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 
+use crate::catalog::{Provider, Secret};
+
 /// Where a request goes.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
@@ -15,6 +17,17 @@ pub struct Target<'a> {
     pub key: Option<&'a str>,
     /// How long the connection may take, and then the headers of the answer.
     pub first_byte: Duration,
+}
+
+impl<'a> Target<'a> {
+    /// A path below a provider's base URL, with its key and time-outs.
+    pub fn of(provider: &'a Provider, path: &str) -> Self {
+        Self {
+            url: format!("{}{path}", provider.base_url),
+            key: provider.key.as_ref().map(Secret::expose),
+            first_byte: provider.timeouts.connect + provider.timeouts.first_chunk,
+        }
+    }
 }
 
 /// Why there is no answer.

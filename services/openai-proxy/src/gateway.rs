@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
-use tasklane_runtime::telemetry::{Metrics, Span, TraceContext};
+use tasklane_runtime::telemetry::{Metrics, TraceContext};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::meters::{self, Ended, Meters};
 use crate::order::candidates;
 use crate::pass::{self, Passing};
 use crate::retry::{self, Bounds, Hints, Next, Transport};
-use crate::settle::{Held, Settling, guessed};
+use crate::settle::{Held, Settling, Trying, charge, guessed};
 use crate::source::Source;
 use crate::sse::sniff;
 use crate::stream::{self, Pump};
@@ -33,6 +33,7 @@ use crate::tokens::{self, Estimate};
 const ATTEMPTS: u32 = 3;
 /// An error's body is read up to this.
 const MOST_OF_ERROR: usize = 256 * 1024;
+
 /// What somebody asks for.
 pub struct Ask {
     /// The request.
@@ -72,6 +73,13 @@ struct Call<'a> {
     until: Instant,
 }
 
+impl Call<'_> {
+    /// The time it has left.
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
 impl Gateway {
     /// A gateway.
     pub fn new(source: Source, client: Client, books: Arc<Books>, metrics: &Metrics, most: usize) -> Self {
@@ -102,13 +110,8 @@ impl Gateway {
         let catalog = self.catalog();
         let tenant = catalog.tenant(tenant);
         let provider = pass::provider(&catalog, tenant, named)?;
-        let held = self.books.one(tenant, provider).await.map_err(|e| match e {
-            BookError::Refused(key, refused) => ApiError::RateLimited {
-                what: format!("{key}: {}", refused.what.unit()),
-                retry_in: Duration::from_millis(refused.available_at_ms.saturating_sub(now_ms())),
-            },
-            _ => ApiError::Busy,
-        })?;
+        let held = self.books.one(tenant, provider).await;
+        let held = held.map_err(|e| refusal(&provider.name, &tenant.name, &e))?;
         // It costs no tokens that we could count; the request stays charged.
         drop(held);
         pass::send(&self.client, provider, passing).await
@@ -160,8 +163,8 @@ impl Gateway {
                 Ok(answered) => return Tried::Answered(answered),
                 Err(failed) => failed,
             };
-            let left = call.until.saturating_duration_since(Instant::now());
-            let bounds = Bounds { max_attempts: ATTEMPTS, max_wait: left.min(Duration::from_secs(20)) };
+            let max_wait = call.left().min(Duration::from_secs(20));
+            let bounds = Bounds { max_attempts: ATTEMPTS, max_wait };
             match retry::next(&failed.failure(), &failed.hints, attempt, &bounds, rand::random()) {
                 Next::Wait(wait) => tokio::time::sleep(wait).await,
                 Next::NextCandidate => return Tried::Next(failed.said),
@@ -186,7 +189,7 @@ impl Gateway {
                 Ok((tenant, candidate)) => return Ok(Held { tenant, candidate }),
                 Err(refused) => refused,
             };
-            let refusal = refusal(call, &error);
+            let refusal = refusal(&call.ask.body.model, &call.tenant.name, &error);
             let opens = match &error {
                 BookError::Refused(_, refused) => Some(refused.available_at_ms),
                 _ => None,
@@ -213,32 +216,28 @@ impl Gateway {
     async fn attempt(&self, call: &Call<'_>, permit: Turn, held: Held) -> Result<Answered, Box<Failed>> {
         let (body, model) = (&call.ask.body, call.model);
         let operation = body.endpoint().operation();
-        let mut span = meters::span(operation, &body.model, model, body.stream, call.ask.trace.as_ref());
-        let timeouts = &model.provider.timeouts;
-        let left = call.until.saturating_duration_since(Instant::now());
-        let target = Target {
-            url: format!("{}{}", model.provider.base_url, body.endpoint().path()),
-            key: model.provider.key.as_ref().map(crate::catalog::Secret::expose),
-            first_byte: (timeouts.connect + timeouts.first_chunk).min(left),
-        };
+        let span = meters::span(operation, &body.model, model, body.stream, call.ask.trace.as_ref());
+        let mut target = Target::of(&model.provider, body.endpoint().path());
+        target.first_byte = target.first_byte.min(call.left());
         let mut extra = HeaderMap::new();
         if let Some(Ok(value)) = span.context().map(|c| HeaderValue::from_str(&c.traceparent())) {
             extra.insert("traceparent", value);
         }
         let json = HeaderValue::from_static("application/json");
+        let trying = Trying { permit, held, span };
         let begun = Instant::now();
         let sent =
             self.client.send(Method::POST, &target, &extra, Some((json, body.for_upstream(&model.name))));
         let answer = match sent.await {
             Ok(answer) if answer.status().is_success() => answer,
-            Ok(answer) => return Err(self.refused(call, answer, permit, held, &mut span).await),
-            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+            Ok(answer) => return Err(self.refused(call, answer, trying).await),
+            Err(e) => return Err(self.silent(call, &e, trying)),
         };
         self.meters.first_chunk(model, begun.elapsed());
         if body.stream {
-            self.in_pieces(call, answer, permit, held, span).await
+            self.in_pieces(call, answer, trying).await
         } else {
-            self.at_once(call, answer, permit, held, span).await
+            self.at_once(call, answer, trying).await
         }
     }
 
@@ -246,27 +245,23 @@ impl Gateway {
         &self,
         call: &Call<'_>,
         mut answer: Response,
-        permit: Turn,
-        held: Held,
-        mut span: Span,
+        trying: Trying,
     ) -> Result<Answered, Box<Failed>> {
         let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
-        let left = call.until.saturating_duration_since(Instant::now());
-        let patience = call.model.provider.timeouts.whole.min(left);
+        let patience = call.model.provider.timeouts.whole.min(call.left());
         let body = match client::whole(&mut answer, patience, self.most).await {
             Ok(body) => body,
-            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+            Err(e) => return Err(self.silent(call, &e, trying)),
         };
         let embeds = call.ask.body.endpoint() == Endpoint::Embeddings;
         if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
-            return Err(self.unreadable(call, permit, held, &mut span));
+            return Err(self.unreadable(call, trying));
         }
         let usage = sniff(&body)
             .usage
             .unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
-        let nano_usd = held.settle(call.model, usage);
-        self.meters.used(&call.tenant.name, call.model, usage, nano_usd);
-        meters::note(&mut span, usage, nano_usd);
+        let Trying { permit, held, mut span } = trying;
+        charge(held, call.model, &call.tenant.name, usage, &self.meters, &mut span);
         self.meters.called(call.model, Ended::Ok);
         permit.record(Outcome::Good);
         Ok(Answered::Whole(Whole { status, headers, body, model: call.model.id.clone() }))
@@ -276,17 +271,15 @@ impl Gateway {
         &self,
         call: &Call<'_>,
         mut answer: Response,
-        permit: Turn,
-        held: Held,
-        mut span: Span,
+        trying: Trying,
     ) -> Result<Answered, Box<Failed>> {
         let headers = passed(answer.headers());
         let timeouts = call.model.provider.timeouts;
         // Until the first piece has come, somebody else can still answer.
         let first = match client::next(&mut answer, timeouts.first_chunk).await {
             Ok(Some(first)) => first,
-            Ok(None) => return Err(self.unreadable(call, permit, held, &mut span)),
-            Err(e) => return Err(self.silent(call, &e, permit, held, &mut span)),
+            Ok(None) => return Err(self.unreadable(call, trying)),
+            Err(e) => return Err(self.silent(call, &e, trying)),
         };
         let (out, pieces) = mpsc::channel(16);
         let id = call.model.id.clone();
@@ -302,10 +295,8 @@ impl Gateway {
             model: id.clone(),
             tenant: call.tenant.name.clone(),
             estimate: call.estimate,
-            held,
-            permit,
+            trying,
             meters: self.meters.clone(),
-            span,
         };
         tokio::spawn(async move {
             let ended = stream::pump(answer, first, pump).await;
@@ -315,20 +306,14 @@ impl Gateway {
     }
 
     /// A provider answered with an error.
-    async fn refused(
-        &self,
-        call: &Call<'_>,
-        mut answer: Response,
-        permit: Turn,
-        held: Held,
-        span: &mut Span,
-    ) -> Box<Failed> {
+    async fn refused(&self, call: &Call<'_>, mut answer: Response, trying: Trying) -> Box<Failed> {
         let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let hints = Hints::read(header, now_ms());
         let body =
             client::whole(&mut answer, Duration::from_secs(10), MOST_OF_ERROR).await.unwrap_or_default();
         let said = UpstreamError::read(&body);
+        let Trying { permit, held, mut span } = trying;
         held.release();
         let code = said.code.or(said.kind);
         span.error("error.type", code.as_deref().unwrap_or("status"));
@@ -341,14 +326,7 @@ impl Gateway {
     }
 
     /// A provider gave no answer, or half of one.
-    fn silent(
-        &self,
-        call: &Call<'_>,
-        error: &NoAnswer,
-        permit: Turn,
-        held: Held,
-        span: &mut Span,
-    ) -> Box<Failed> {
+    fn silent(&self, call: &Call<'_>, error: &NoAnswer, trying: Trying) -> Box<Failed> {
         let model = call.ask.body.model.clone();
         let (transport, said) = match error {
             NoAnswer::TimedOut(limit) => {
@@ -360,24 +338,17 @@ impl Gateway {
             NoAnswer::Unreachable(_) => (Transport::Broken, ApiError::UpstreamDown { model, retry_in: None }),
         };
         tracing::warn!(model = call.model.id, provider = call.model.provider.name, "a call failed: {error}");
-        self.failed(call, transport, said, permit, held, span)
+        self.failed(call, transport, said, trying)
     }
 
-    fn unreadable(&self, call: &Call<'_>, permit: Turn, held: Held, span: &mut Span) -> Box<Failed> {
+    fn unreadable(&self, call: &Call<'_>, trying: Trying) -> Box<Failed> {
         let model = call.ask.body.model.clone();
         let said = ApiError::BadUpstream { model, reason: "it is empty, or no JSON".to_owned() };
-        self.failed(call, Transport::BadAnswer, said, permit, held, span)
+        self.failed(call, Transport::BadAnswer, said, trying)
     }
 
-    fn failed(
-        &self,
-        call: &Call<'_>,
-        transport: Transport,
-        said: ApiError,
-        permit: Turn,
-        held: Held,
-        span: &mut Span,
-    ) -> Box<Failed> {
+    fn failed(&self, call: &Call<'_>, transport: Transport, said: ApiError, trying: Trying) -> Box<Failed> {
+        let Trying { permit, held, mut span } = trying;
         // Whether the provider worked on it, nobody knows; what it may have cost stays charged where it was reached.
         if transport == Transport::Broken {
             held.release()
@@ -398,15 +369,13 @@ fn is_money(error: &BookError) -> bool {
         || matches!(error, BookError::Never { what: What::Money(_), .. })
 }
 
-fn refusal(call: &Call<'_>, error: &BookError) -> ApiError {
-    let model = call.ask.body.model.clone();
+/// What the ledger's refusal is answered with. `asked` is the model or provider that was asked for.
+fn refusal(asked: &str, tenant: &str, error: &BookError) -> ApiError {
     match error {
         BookError::Refused(key, refused) => {
             let opens_in = Duration::from_millis(refused.available_at_ms.saturating_sub(now_ms()));
             match refused.what {
-                What::Money(_) => {
-                    ApiError::OutOfBudget { what: format!("tenant `{}`", call.tenant.name), opens_in }
-                }
+                What::Money(_) => ApiError::OutOfBudget { what: format!("tenant `{tenant}`"), opens_in },
                 what => ApiError::RateLimited { what: format!("{key}: {}", what.unit()), retry_in: opens_in },
             }
         }
@@ -414,7 +383,7 @@ fn refusal(call: &Call<'_>, error: &BookError) -> ApiError {
             ApiError::BadRequest { param: "max_tokens".into(), reason: error.to_string() }
         }
         BookError::Crowded(_) | BookError::Slow(_) | BookError::Store(_) => {
-            tracing::error!(model, "the ledger does not answer, and nothing is spent without it: {error}");
+            tracing::error!(asked, "the ledger does not answer, and nothing is spent without it: {error}");
             ApiError::Busy
         }
     }

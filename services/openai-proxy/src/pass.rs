@@ -1,8 +1,6 @@
 //! Paths that are handed to one provider as they are: files, batches, responses that were made before. They name things
 //! that lie there, so no other provider can answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
@@ -62,12 +60,7 @@ pub fn provider<'a>(
 /// # Errors
 /// Where it does not answer.
 pub async fn send(client: &Client, provider: &Provider, passing: Passing<'_>) -> Result<Response, ApiError> {
-    let first_byte: Duration = provider.timeouts.connect + provider.timeouts.first_chunk;
-    let target = Target {
-        url: format!("{}{}", provider.base_url, passing.path),
-        key: provider.key.as_ref().map(crate::catalog::Secret::expose),
-        first_byte,
-    };
+    let target = Target::of(provider, passing.path);
     let mut extra = HeaderMap::new();
     for name in TAKEN {
         if let Some(value) = passing.headers.get(name) {

@@ -23,7 +23,7 @@ pub struct Held {
 
 impl Held {
     /// Replaces the estimate by what was used. Returns what it cost.
-    pub fn settle(self, model: &Model, usage: Usage) -> u64 {
+    fn settle(self, model: &Model, usage: Usage) -> u64 {
         let nano_usd = model.price.cost(usage.input, usage.cached, usage.output);
         let actual = Amounts { requests: 1, tokens: usage.input + usage.output, nano_usd };
         self.tenant.settle(actual);
@@ -38,6 +38,23 @@ impl Held {
     }
 }
 
+/// What one attempt holds until it is over.
+pub struct Trying {
+    /// The breaker's turn.
+    pub permit: Turn,
+    /// What is reserved.
+    pub held: Held,
+    /// Its span.
+    pub span: Span,
+}
+
+/// Settles what a call used: in the books, in the counters, in its span.
+pub fn charge(held: Held, model: &Model, tenant: &str, usage: Usage, meters: &Meters, span: &mut Span) {
+    let nano_usd = held.settle(model, usage);
+    meters.used(tenant, model, usage, nano_usd);
+    meters::note(span, usage, nano_usd);
+}
+
 /// What is left to do when a stream is over.
 pub struct Settling {
     /// The catalog that the call was made with.
@@ -48,35 +65,30 @@ pub struct Settling {
     pub tenant: String,
     /// What was estimated.
     pub estimate: Estimate,
-    /// What is reserved.
-    pub held: Held,
-    /// The breaker's turn.
-    pub permit: Turn,
+    /// The attempt that answers.
+    pub trying: Trying,
     /// Where it is counted.
     pub meters: Meters,
-    /// The call's span.
-    pub span: Span,
 }
 
 impl Settling {
     /// Settles what was used.
-    pub fn settle(mut self, ended: stream::Ended) {
+    pub fn settle(self, ended: stream::Ended) {
+        let Trying { permit, held, mut span } = self.trying;
         let Some(model) = self.catalog.model(&self.model) else { return };
         // A stream that was cut short does not say what it used; what came through is counted instead.
         let usage = ended.tally.usage.unwrap_or_else(|| guessed(self.estimate, ended.tally.chars));
-        let nano_usd = self.held.settle(model, usage);
-        self.meters.used(&self.tenant, model, usage, nano_usd);
-        meters::note(&mut self.span, usage, nano_usd);
+        charge(held, model, &self.tenant, usage, &self.meters, &mut span);
         let (outcome, counted) = match ended.how {
             stream::How::Whole => (Outcome::Good, Ended::Ok),
             stream::How::ClientGone => (Outcome::Unknown, Ended::Ok),
             stream::How::Broken => (Outcome::Failed, Ended::Error),
         };
         if counted == Ended::Error {
-            self.span.error("stream", "the stream broke off");
+            span.error("stream", "the stream broke off");
         }
         self.meters.called(model, counted);
-        self.permit.record(outcome);
+        permit.record(outcome);
     }
 }
 
