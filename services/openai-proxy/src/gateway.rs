@@ -66,6 +66,7 @@ enum Tried {
 
 /// A call to one model.
 struct Call<'a> {
+    catalog: &'a Arc<Catalog>,
     ask: &'a Ask,
     tenant: &'a Tenant,
     model: &'a Model,
@@ -129,7 +130,7 @@ impl Gateway {
         let mut last = None;
         for model in candidates {
             let estimate = tokens::estimate(&ask.body, Some(model.max_output_tokens).filter(|n| *n > 0));
-            let call = Call { ask: &ask, tenant, model, estimate, until };
+            let call = Call { catalog: &catalog, ask: &ask, tenant, model, estimate, until };
             match self.one(&call).await {
                 Tried::Answered(answered) => return Ok(answered),
                 Tried::Final(e) => return Err(e),
@@ -291,7 +292,7 @@ impl Gateway {
             until: call.until.min(Instant::now() + timeouts.whole),
         };
         let settling = Settling {
-            catalog: self.catalog(),
+            catalog: Arc::clone(call.catalog),
             model: id.clone(),
             tenant: call.tenant.name.clone(),
             estimate: call.estimate,
@@ -316,7 +317,10 @@ impl Gateway {
         let Trying { permit, held, mut span } = trying;
         held.release();
         let code = said.code.or(said.kind);
-        span.error("error.type", code.as_deref().unwrap_or("status"));
+        span.error(
+            code.clone().unwrap_or_else(|| status.to_string()),
+            format!("the provider answered with status {status}"),
+        );
         self.meters.called(call.model, if status == 429 { Ended::RateLimited } else { Ended::Error });
         let whole = Whole { status, headers, body, model: call.model.id.clone() };
         let failed =

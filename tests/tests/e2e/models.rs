@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
+use tasklane_testkit::otlp::{OtlpReceiver, ReceivedSpan};
 use tasklane_testkit::upstream::{End, Script, Shape, Upstream};
 use tasklane_testkit::wait::{self, PATIENCE};
 use tasklane_testkit::{Options, Stack, port};
@@ -23,6 +24,10 @@ struct Models {
 /// Models `a` and `b` of one provider, the route `both`, and the tenants that `more` names. A token costs a
 /// thousandth of a dollar, either way.
 async fn start(more: &str) -> Option<Models> {
+    start_with(more, Options::no_workers()).await
+}
+
+async fn start_with(more: &str, options: Options) -> Option<Models> {
     let upstream = Upstream::start().await.unwrap();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("providers.toml");
@@ -49,7 +54,7 @@ async fn start(more: &str) -> Option<Models> {
         ("PROVIDER_KEY", KEY),
         ("ACME_KEY", "key-of-acme"),
     ];
-    let stack = Stack::start(Options::no_workers().service(PROXY, "tasklane-openai-proxy", &own)).await?;
+    let stack = Stack::start(options.service(PROXY, "tasklane-openai-proxy", &own)).await?;
     Some(Models { stack, upstream, api, folder })
 }
 
@@ -155,6 +160,25 @@ async fn what_one_model_cannot_do_the_next_of_the_route_does() {
         (&json!("failed"), &json!("TL2320")),
         "{failed}"
     );
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_with_what_it_used_or_what_was_wrong() {
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let options = Options::no_workers()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())
+        .env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let Some(models) = start_with("", options).await else { return };
+    assert_eq!(models.chat("a").await.status(), StatusCode::OK);
+    models.upstream.set("upstream-b", Script::error(400, "context_length_exceeded", vec![]));
+    assert_eq!(models.chat("b").await.status(), StatusCode::BAD_REQUEST);
+    let both = |spans: &[ReceivedSpan]| spans.iter().filter(|s| s.name.starts_with("chat ")).count() == 2;
+    let spans = receiver.wait_for(both, PATIENCE).await.unwrap_or_else(|e| panic!("{e}"));
+    let named = |name: &str| spans.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("{spans:?}"));
+    let good = named("chat a");
+    assert_eq!(good.attribute("gen_ai.request.model"), Some("upstream-a"));
+    assert!(good.attribute("gen_ai.usage.output_tokens").is_some_and(|n| n.parse::<u64>().unwrap() > 0));
+    assert_eq!(named("chat b").attribute("error.type"), Some("context_length_exceeded"));
 }
 
 #[tokio::test]
