@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tasklane_runtime::contract::{Code, code, v1};
+use tasklane_runtime::contract::{Code, code, time, v1};
 use tasklane_runtime::{Ctx, Output, TaskError, TaskType};
 
 use crate::config::ErrorConfig;
@@ -49,14 +49,18 @@ pub fn schema() -> Value {
         "properties": {
             "mode": {
                 "description": "How it ends. `exit` and `out_of_memory` end the worker's process, where the operator allows it.",
-                "enum": ["retriable", "permanent", "panic", "timeout", "exit", "out_of_memory", "flaky", "sleep"]
+                "enum": ["retriable", "permanent", "panic", "timeout", "exit", "out_of_memory", "flaky", "put_off", "sleep"]
             },
             "message": {"type": "string", "maxLength": 1024, "description": "What the failure says."},
             "fail_attempts": {
                 "type": "integer", "minimum": 0, "maximum": 1000,
                 "description": "With `flaky`: how many attempts fail before one succeeds; 1 where it is not given."
             },
-            "retry_after_ms": wait("With `retriable` and `flaky`: when it wishes to be tried again."),
+            "until": {
+                "type": "string", "format": "date-time",
+                "description": "With `put_off`: when it succeeds. Until then it is put off, and no attempt counts."
+            },
+            "retry_after_ms": wait("With `retriable`, `flaky` and `put_off`: when it wishes to be tried again."),
             "delay_ms": wait("How long it runs first; with `sleep`, how long it sleeps.")
         }
     })
@@ -69,6 +73,7 @@ struct Request {
     mode: Mode,
     message: Option<String>,
     fail_attempts: Option<u32>,
+    until: Option<String>,
     retry_after_ms: Option<u64>,
     #[serde(default)]
     delay_ms: u64,
@@ -84,6 +89,7 @@ enum Mode {
     Exit,
     OutOfMemory,
     Flaky,
+    PutOff,
     Sleep,
 }
 
@@ -100,7 +106,7 @@ enum End {
 }
 
 async fn handle(config: &ErrorConfig, ctx: Ctx, request: Request) -> Result<Output, TaskError> {
-    let end = decide(&request, ctx.attempt(), config.dangerous);
+    let end = decide(&request, ctx.attempt(), time::now_us(), config.dangerous);
     let delay = Duration::from_millis(request.delay_ms.min(MAX_WAIT_MS));
     if request.mode == Mode::Sleep {
         sleep(&ctx, delay).await;
@@ -127,7 +133,7 @@ async fn handle(config: &ErrorConfig, ctx: Ctx, request: Request) -> Result<Outp
     }
 }
 
-fn decide(request: &Request, attempt: u32, dangerous: bool) -> End {
+fn decide(request: &Request, attempt: u32, now_us: i64, dangerous: bool) -> End {
     let message = || request.message.clone().unwrap_or_else(|| "the task asked to fail".to_owned());
     let retriable = || TaskError {
         retry_after: request.retry_after_ms.map(|ms| Duration::from_millis(ms.min(MAX_WAIT_MS))),
@@ -142,8 +148,16 @@ fn decide(request: &Request, attempt: u32, dangerous: bool) -> End {
         Mode::Panic => End::Panic(message()),
         Mode::Timeout => End::Hang,
         Mode::Flaky if attempt <= request.fail_attempts.unwrap_or(1) => End::Fail(retriable()),
-        Mode::Flaky | Mode::Sleep => End::Succeed,
+        Mode::PutOff if is_before(now_us, request.until.as_deref()) => {
+            End::Fail(TaskError { put_off: true, ..retriable() })
+        }
+        Mode::Flaky | Mode::PutOff | Mode::Sleep => End::Succeed,
     }
+}
+
+/// A time that cannot be read was refused with the schema already; it is never before it.
+fn is_before(now_us: i64, until: Option<&str>) -> bool {
+    until.and_then(|text| time::parse_rfc3339(text).ok()).is_some_and(|t| now_us < t)
 }
 
 fn not_allowed() -> TaskError {
@@ -190,7 +204,7 @@ mod tests {
 
     #[test]
     fn each_mode_ends_as_it_says() {
-        let end = |mode: &str| decide(&request(json!({"mode": mode, "message": "so be it"})), 1, true);
+        let end = |mode: &str| decide(&request(json!({"mode": mode, "message": "so be it"})), 1, 0, true);
         assert_eq!(end("retriable"), End::Fail(TaskError::retry(code::RETRY, "so be it")));
         assert_eq!(end("permanent"), End::Fail(TaskError::failed(code::FAILED, "so be it")));
         assert_eq!(end("panic"), End::Panic("so be it".into()));
@@ -203,7 +217,7 @@ mod tests {
     #[test]
     fn nobody_ends_the_process_unless_the_operator_allows_it() {
         for mode in ["exit", "out_of_memory"] {
-            let End::Fail(error) = decide(&request(json!({"mode": mode})), 1, false) else {
+            let End::Fail(error) = decide(&request(json!({"mode": mode})), 1, 0, false) else {
                 panic!("{mode} was allowed")
             };
             assert_eq!((error.code, error.retriable), (NOT_ALLOWED, false));
@@ -214,12 +228,20 @@ mod tests {
     #[test]
     fn a_wish_when_to_be_tried_again_is_passed_on_within_bounds() {
         let after =
-            |ms: u64| match decide(&request(json!({"mode": "retriable", "retry_after_ms": ms})), 1, false) {
+            |ms: u64| match decide(&request(json!({"mode": "retriable", "retry_after_ms": ms})), 1, 0, false)
+            {
                 End::Fail(error) => error.retry_after,
                 other => panic!("{other:?}"),
             };
         assert_eq!(after(250), Some(Duration::from_millis(250)));
         assert_eq!(after(u64::MAX), Some(Duration::from_hours(1)));
+    }
+
+    #[test]
+    fn what_is_put_off_does_not_count_and_succeeds_when_its_time_has_come() {
+        let request = request(json!({"mode": "put_off", "until": "1970-01-01T00:00:01Z"}));
+        assert!(matches!(decide(&request, 1, 999_999, false), End::Fail(e) if e.put_off));
+        assert_eq!(decide(&request, 1, 1_000_000, false), End::Succeed);
     }
 
     #[test]
@@ -232,7 +254,7 @@ mod tests {
         #[test]
         fn flaky_fails_exactly_as_often_as_asked(fail_attempts in 0u32..20, attempt in 1u32..30) {
             let request = request(json!({"mode": "flaky", "fail_attempts": fail_attempts}));
-            let failed = matches!(decide(&request, attempt, false), End::Fail(e) if e.retriable);
+            let failed = matches!(decide(&request, attempt, 0, false), End::Fail(e) if e.retriable);
             prop_assert_eq!(failed, attempt <= fail_attempts);
         }
     }

@@ -10,6 +10,10 @@ pub const FLOOR_MS: u64 = 50;
 /// The longest delay a handler may ask for, in milliseconds: a day.
 pub const MAX_RETRY_AFTER_MS: u64 = 24 * 3_600_000;
 
+/// The longest that a task is put off again and again without an attempt that counts, in milliseconds since it was
+/// submitted: a month's budget has opened again by then.
+pub const LONGEST_PUT_OFF_MS: u64 = 32 * 24 * 3_600_000;
+
 /// Exponential backoff: the window doubles (by `factor`) with every attempt, up to a cap.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -50,6 +54,19 @@ pub fn delay_ms(backoff: &Backoff, attempt: u32, random: f64) -> u64 {
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
     let jittered = (backoff.window_ms(attempt) as f64 * random) as u64;
     jittered.max(FLOOR_MS).min(backoff.cap_ms)
+}
+
+/// How long a task waits that its handler put off for a reason that lies outside the task, in milliseconds; `None` where
+/// it has been put off for too long already. `random` in `[0, 1)` adds up to a tenth, so that those who were told the
+/// same time do not all come back at once.
+#[must_use]
+pub fn put_off_ms(asked_ms: u64, age_ms: u64, random: f64) -> Option<u64> {
+    if age_ms >= LONGEST_PUT_OFF_MS {
+        return None;
+    }
+    let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
+    let asked = asked_ms.clamp(FLOOR_MS, MAX_RETRY_AFTER_MS);
+    Some(asked + (asked as f64 * random / 10.0) as u64)
 }
 
 /// How an attempt failed, as far as retrying is concerned.

@@ -215,22 +215,31 @@ pub struct TaskError {
     pub retriable: bool,
     /// When, as the handler wishes; the backoff decides where it does not.
     pub retry_after: Option<Duration>,
+    /// Whether the reason lies outside the task and its worker, so that the attempt does not count.
+    pub put_off: bool,
 }
 
 impl TaskError {
     /// Failed for good.
     pub fn failed(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retriable: false, retry_after: None }
+        Self { code, message: message.into(), retriable: false, retry_after: None, put_off: false }
     }
 
     /// May be tried again.
     pub fn retry(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retriable: true, retry_after: None }
+        Self { code, message: message.into(), retriable: true, retry_after: None, put_off: false }
     }
 
     /// May be tried again, not before `after`.
     pub fn retry_after(code: Code, message: impl Into<String>, after: Duration) -> Self {
-        Self { code, message: message.into(), retriable: true, retry_after: Some(after) }
+        Self { retry_after: Some(after), ..Self::retry(code, message) }
+    }
+
+    /// Cannot be done now for a reason outside the task: a limit, a provider that is down. It comes back after `after`,
+    /// and the attempt does not count; the task's deadline holds, and no task is put off for more than
+    /// [`LONGEST_PUT_OFF_MS`](tasklane_domain::retry::LONGEST_PUT_OFF_MS).
+    pub fn put_off(code: Code, message: impl Into<String>, after: Duration) -> Self {
+        Self { put_off: true, ..Self::retry_after(code, message, after) }
     }
 }
 

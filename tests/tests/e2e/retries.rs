@@ -48,6 +48,28 @@ async fn a_task_that_fails_once_succeeds_the_second_time_and_both_are_told() {
 }
 
 #[tokio::test]
+async fn what_is_put_off_comes_back_without_an_attempt_that_counts_until_its_deadline() {
+    let Some(stack) = Stack::start(quick()).await else { return };
+    let client = &stack.client;
+    let only_one = json!({"retry": {"max_attempts": 1}});
+    let in_a_second = time::to_rfc3339(time::now_us() + 1_000_000).unwrap();
+    let payload = json!({"mode": "put_off", "until": in_a_second, "retry_after_ms": 150});
+    let id = client.submit_with("error", payload, only_one).await;
+    let in_half_a_second = time::to_rfc3339(time::now_us() + 500_000).unwrap();
+    let payload = json!({"mode": "put_off", "until": "2999-01-01T00:00:00Z", "retry_after_ms": 150});
+    let late = client.submit_with("error", payload, json!({"deadline": in_half_a_second})).await;
+    let result = client.result(&id).await;
+    assert_eq!(
+        (&result["status"], &result["result"]["attempt"]),
+        (&json!("succeeded"), &json!(1)),
+        "{result}"
+    );
+    assert_eq!(story(&result), [("succeeded".to_owned(), None)]);
+    let late = client.result(&late).await;
+    assert_eq!((&late["status"], &late["error"]["code"]), (&json!("expired"), &json!("TL2011")), "{late}");
+}
+
+#[tokio::test]
 async fn a_permanent_failure_is_given_up_at_once() {
     let Some(stack) = Stack::start(quick()).await else { return };
     let id = stack.client.submit("error", json!({"mode": "permanent", "message": "no such page"})).await;

@@ -1,7 +1,10 @@
 //! Retries: delays within bounds, spread over the window, and an end.
 
 use proptest::prelude::*;
-use tasklane_domain::retry::{Backoff, FLOOR_MS, Failure, GiveUp, MAX_RETRY_AFTER_MS, Next, delay_ms, next};
+use tasklane_domain::retry::{
+    Backoff, FLOOR_MS, Failure, GiveUp, LONGEST_PUT_OFF_MS, MAX_RETRY_AFTER_MS, Next, delay_ms, next,
+    put_off_ms,
+};
 
 const FAILED: Failure = Failure { retriable: true, retry_after_ms: None };
 
@@ -49,6 +52,18 @@ proptest! {
         }
         let permanent = Failure { retriable: false, ..failure };
         prop_assert_eq!(next(attempt, max, &permanent, &Backoff::default(), 0.5), Next::GiveUp(GiveUp::Permanent));
+    }
+
+    #[test]
+    fn what_is_put_off_comes_back_when_it_asked_or_a_little_later_and_not_for_ever(
+        asked in any::<u64>(), age in any::<u64>(), random in any::<f64>(),
+    ) {
+        let wait = put_off_ms(asked, age, random);
+        prop_assert_eq!(wait.is_none(), age >= LONGEST_PUT_OFF_MS);
+        if let Some(ms) = wait {
+            let asked = asked.clamp(FLOOR_MS, MAX_RETRY_AFTER_MS);
+            prop_assert!(asked <= ms && ms <= asked + asked / 10, "{} for {}", ms, asked);
+        }
     }
 }
 

@@ -181,11 +181,12 @@ fn close(span: &mut Span, outcome: &Outcome) {
 }
 
 /// The attempt as the result will tell it. Whether a failure is retried is only decided when it is settled. The attempt
-/// of a task that is handed back does not count: the story keeps those that ran to an end.
+/// of a task that is handed back or put off does not count: the story keeps those that ran to an end.
 fn written(shared: &Shared, hand: &InHand, took: Duration, ended: &Outcome) -> Option<v1::Attempt> {
     let (name, error) = match ended {
         Outcome::Done(_) => (outcome::SUCCEEDED, None),
         Outcome::Cancelled => (outcome::CANCELLED, None),
+        Outcome::Failed(e) if e.put_off => return None,
         Outcome::Failed(e) => (outcome::FAILED, Some(Refusal::new(e.code, e.message.clone()).to_error())),
         Outcome::Expired | Outcome::KilledWorkers => (outcome::FAILED, None),
         Outcome::HandBack => return None,

@@ -24,6 +24,7 @@ const TURN: Duration = Duration::from_secs(1);
 pub(crate) async fn settle(shared: &Shared, mut hand: InHand, outcome: Outcome) {
     let settled = match outcome {
         Outcome::HandBack => Box::pin(send_back(shared, &hand.routed, hand.trace.as_ref())).await,
+        Outcome::Failed(e) if e.put_off => Box::pin(put_off(shared, &mut hand, e)).await,
         Outcome::Failed(e) => Box::pin(failed(shared, &mut hand, e)).await,
         Outcome::KilledWorkers => {
             let Some(End::Failed(error)) = end_of(&outcome, hand.routed.max_attempts) else { return };
@@ -113,19 +114,13 @@ async fn failed(shared: &Shared, hand: &mut InHand, e: TaskError) -> Result<(), 
     let random = rand::random::<f64>();
     match retry::next(hand.n, max, &failure, &shared.backoff, random) {
         retry::Next::RetryAfter(ms) => {
-            let now_ms = u64::try_from(time::now_us() / 1000).unwrap_or(0);
-            let deadline_ms = u64::try_from(hand.task().deadline_us / 1000).ok().filter(|ms| *ms != 0);
-            if expiry::retry_comes_too_late(now_ms, ms, deadline_ms) {
-                let error = Refusal::new(
-                    code::EXPIRED,
-                    format!(
-                        "attempt {} failed ({} {}), and the deadline leaves no time for another",
-                        hand.n, e.code, e.message
-                    ),
-                );
-                return finish(shared, hand, End::Expired(error.to_error())).await;
+            if comes_too_late(hand, ms) {
+                return out_of_time(shared, hand, &e).await;
             }
-            try_again(shared, hand, Duration::from_millis(ms)).await
+            if let Some(last) = hand.routed.attempts.last_mut() {
+                last.outcome = story::outcome::RETRIED.to_owned();
+            }
+            come_back(shared, hand, 'r', Duration::from_millis(ms)).await
         }
         retry::Next::GiveUp(retry::GiveUp::Permanent) => {
             give_up(shared, hand, Refusal::new(e.code, e.message).to_error()).await
@@ -140,14 +135,39 @@ async fn failed(shared: &Shared, hand: &mut InHand, e: TaskError) -> Result<(), 
     }
 }
 
-/// A schedule brings the task back to the router, with its story so far.
-async fn try_again(shared: &Shared, hand: &mut InHand, after: Duration) -> Result<(), BusError> {
+/// A task that cannot be done now for a reason outside of it: it comes back, and the attempt does not count.
+async fn put_off(shared: &Shared, hand: &mut InHand, e: TaskError) -> Result<(), BusError> {
+    let asked = e.retry_after.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+    let age_us = time::now_us().saturating_sub(hand.routed.submitted_at_us);
+    let age_ms = u64::try_from(age_us / 1000).unwrap_or(0);
+    match retry::put_off_ms(asked, age_ms, rand::random::<f64>()) {
+        Some(ms) if comes_too_late(hand, ms) => out_of_time(shared, hand, &e).await,
+        Some(ms) => come_back(shared, hand, 'w', Duration::from_millis(ms)).await,
+        None => give_up(shared, hand, Refusal::new(e.code, e.message).to_error()).await,
+    }
+}
+
+/// Whether the task's deadline has passed after so many milliseconds.
+fn comes_too_late(hand: &InHand, ms: u64) -> bool {
+    let now_ms = u64::try_from(time::now_us() / 1000).unwrap_or(0);
+    let deadline_ms = u64::try_from(hand.task().deadline_us / 1000).ok().filter(|ms| *ms != 0);
+    expiry::retry_comes_too_late(now_ms, ms, deadline_ms)
+}
+
+async fn out_of_time(shared: &Shared, hand: &mut InHand, e: &TaskError) -> Result<(), BusError> {
+    let text = format!(
+        "attempt {} failed ({} {}), and the deadline leaves no time for another",
+        hand.n, e.code, e.message
+    );
+    finish(shared, hand, End::Expired(Refusal::new(code::EXPIRED, text).to_error())).await
+}
+
+/// A schedule brings the task back to the router, with its story so far. `why` tells one reason's messages from
+/// another's, so that the second of the same is a duplicate.
+async fn come_back(shared: &Shared, hand: &mut InHand, why: char, after: Duration) -> Result<(), BusError> {
     let mut span = send_span("schedule retry", hand);
     span.set(names::RETRY_DELAY_MS, u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-    if let Some(last) = hand.routed.attempts.last_mut() {
-        last.outcome = story::outcome::RETRIED.to_owned();
-    }
-    let id = format!("{}.r{}", hand.task().id, hand.routed.hops);
+    let id = format!("{}.{why}{}", hand.task().id, hand.routed.hops);
     let out = record::to_router(&hand.routed, &id, span.context().as_ref());
     shared.bus.schedule(&hand.task().id, SystemTime::now() + after, out).await?;
     if let Some(served) = shared.served.get(&hand.task().task_type) {
