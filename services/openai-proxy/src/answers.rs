@@ -9,8 +9,11 @@ use crate::breaker::Outcome;
 use crate::retry::{self, Blame, Failure, Hints, Transport};
 
 /// Headers of a provider that its clients look at.
-const PASSED: [&str; 9] = [
+const PASSED: [&str; 12] = [
     "content-type",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
     "x-request-id",
     "openai-processing-ms",
     "x-ratelimit-limit-requests",

@@ -92,7 +92,7 @@ async fn call(shared: &Shared, endpoint: Endpoint, request: Request) -> Result<R
     let body = Body::read(endpoint, &bytes).map_err(bad)?;
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let trace = header("traceparent").and_then(|parent| TraceContext::parse(parent, header("tracestate")));
-    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE }).await? {
+    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE, waits: true }).await? {
         Answered::Whole(whole) => {
             let mut response = Response::new(HttpBody::from(whole.body));
             *response.status_mut() = StatusCode::from_u16(whole.status).unwrap_or(StatusCode::BAD_GATEWAY);

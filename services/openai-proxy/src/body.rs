@@ -103,6 +103,16 @@ impl Body {
         Ok(Self { endpoint, fields, model, stream, wants_usage: options.include_usage, max_output })
     }
 
+    /// Asks for the usage at the end of a stream, in the client's name.
+    pub fn ask_for_usage(&mut self) {
+        if !self.wants_usage
+            && let Ok(options) = RawValue::from_string(r#"{"include_usage":true}"#.to_owned())
+        {
+            self.fields.insert("stream_options".to_owned(), options);
+            self.wants_usage = true;
+        }
+    }
+
     /// Its kind.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint

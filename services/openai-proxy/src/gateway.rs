@@ -31,6 +31,10 @@ use crate::tokens::{self, Estimate};
 
 /// How often one candidate is asked.
 const ATTEMPTS: u32 = 3;
+/// For how long an HTTP client waits for a provider to be asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// For how long a task does, which can wait in a schedule instead.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
 /// An error's body is read up to this.
 const MOST_OF_ERROR: usize = 256 * 1024;
 
@@ -44,6 +48,8 @@ pub struct Ask {
     pub trace: Option<TraceContext>,
     /// How long it may take altogether.
     pub patience: Duration,
+    /// Whether whoever asked waits here: for a limit, or for a provider to be back. Others come again.
+    pub waits: bool,
 }
 
 /// Makes calls.
@@ -91,6 +97,11 @@ impl Gateway {
     /// The counters.
     pub fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    /// Bytes of an answer, at most.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// The catalog in use.
@@ -164,7 +175,8 @@ impl Gateway {
                 Ok(answered) => return Tried::Answered(answered),
                 Err(failed) => failed,
             };
-            let max_wait = call.left().min(Duration::from_secs(20));
+            let longest = if call.ask.waits { LONGEST_WAIT } else { SHORT_WAIT };
+            let max_wait = call.left().min(longest);
             let bounds = Bounds { max_attempts: ATTEMPTS, max_wait };
             match retry::next(&failed.failure(), &failed.hints, attempt, &bounds, rand::random()) {
                 Next::Wait(wait) => tokio::time::sleep(wait).await,
@@ -201,7 +213,7 @@ impl Gateway {
             match (call.tenant.when_spent, opens) {
                 // A cheaper model of the route may still fit.
                 (WhenSpent::Cheaper, _) if is_money(&error) => return Err(Tried::Next(Err(refusal))),
-                (WhenSpent::Queue, Some(at)) => {
+                (WhenSpent::Queue, Some(at)) if call.ask.waits => {
                     let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(10));
                     if Instant::now() + wait >= call.until {
                         return Err(Tried::Final(refusal));
@@ -313,6 +325,10 @@ impl Gateway {
         let hints = Hints::read(header, now_ms());
         let body =
             client::whole(&mut answer, Duration::from_secs(10), MOST_OF_ERROR).await.unwrap_or_default();
+        let body = match &call.model.provider.key {
+            Some(key) => key.redact(body),
+            None => body,
+        };
         let said = UpstreamError::read(&body);
         let Trying { permit, held, mut span } = trying;
         held.release();

@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod api;
 pub mod api_error;
+pub mod assemble;
 pub mod body;
 pub mod books;
 pub mod breaker;

@@ -2,16 +2,21 @@
 //! it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tasklane_runtime::contract::{Code, code, v1};
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
-use crate::answers::{Answered, Whole};
+use crate::answers::{Answered, Pieces, Whole};
 use crate::api_error::{ApiError, UpstreamError};
+use crate::assemble::{Assembly, Broken};
 use crate::body::{Body, Endpoint};
+use crate::books::now_ms;
+use crate::catalog::WhenSpent;
 use crate::gateway::{Ask, Gateway};
-use crate::retry::{Class, Failure, classify};
+use crate::retry::{Class, Failure, Hints, classify};
+use crate::sse::Event;
 use crate::{CAPABILITY, WORKER_TYPE};
 
 /// A provider refused the request: it is refused again.
@@ -23,23 +28,32 @@ pub const FAILED: Code = Code::new("TL3320");
 pub fn all(gateway: &Arc<Gateway>) -> [TaskType; 2] {
     let chat = "Asks a model, as OpenAI's /v1/chat/completions does";
     let embed = "Turns text into vectors, as OpenAI's /v1/embeddings does";
+    let stream =
+        json!({"type": "boolean", "description": "tells of new text as events `chunk`; the result is whole"});
+    let never = json!({"const": false, "description": "vectors come whole"});
     [
-        one(gateway, "llm_chat", chat, Endpoint::Chat)
-            .schema(&schema("messages", &json!({"type": "array", "minItems": 1}))),
-        one(gateway, "llm_embed", embed, Endpoint::Embeddings)
-            .schema(&schema("input", &json!({"type": ["string", "array"]}))),
+        one(gateway, "llm_chat", chat, Endpoint::Chat).schema(&schema(
+            "messages",
+            &json!({"type": "array", "minItems": 1}),
+            &stream,
+        )),
+        one(gateway, "llm_embed", embed, Endpoint::Embeddings).schema(&schema(
+            "input",
+            &json!({"type": ["string", "array"]}),
+            &never,
+        )),
     ]
 }
 
 /// What every provider takes is more than a schema could list: only what we need is asked for.
-fn schema(field: &str, of: &Value) -> Value {
+fn schema(field: &str, of: &Value, stream: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["model", field],
         "properties": {
             "model": {"type": "string", "minLength": 1, "description": "a route or a model of the providers' file"},
             field: of,
-            "stream": {"const": false, "description": "a task has one result; streams are for HTTP clients"}
+            "stream": stream
         }
     })
 }
@@ -55,30 +69,78 @@ fn one(gateway: &Arc<Gateway>, name: &str, description: &str, endpoint: Endpoint
     };
     TaskType::new(name, description, move |ctx: Ctx, payload: Payload| {
         let gateway = Arc::clone(&gateway);
-        async move {
-            let body = Body::read(endpoint, &payload.bytes)
-                .map_err(|e| TaskError::failed(code::WRONG_TYPE, e.to_string()))?;
-            let ask = Ask {
-                body,
-                tenant: ctx.tenant().to_owned(),
-                trace: ctx.trace().cloned(),
-                patience: ctx.remaining(),
-            };
-            match gateway.call(ask).await.map_err(|e| task_error(&e))? {
-                Answered::Whole(whole) => result(whole),
-                Answered::Pieces(_) => {
-                    Err(TaskError::failed(code::WRONG_TYPE, "`stream` cannot be true in a task"))
-                }
-            }
-        }
+        async move { run(&gateway, &ctx, endpoint, &payload).await }
     })
     .rule(rule)
 }
 
+async fn run(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    endpoint: Endpoint,
+    payload: &Payload,
+) -> Result<Output, TaskError> {
+    let mut body = Body::read(endpoint, &payload.bytes)
+        .map_err(|e| TaskError::failed(code::WRONG_TYPE, e.to_string()))?;
+    if body.stream {
+        body.ask_for_usage();
+    }
+    match call(gateway, ctx, body).await? {
+        Answered::Whole(whole) => result(whole),
+        Answered::Pieces(pieces) => told(ctx, pieces, gateway.most()).await,
+    }
+}
+
+/// Makes a call on behalf of a task: in its tenant's name, in its trace, in its time.
+///
+/// # Errors
+/// Why there is no answer, and whether the task may come again, and when.
+pub async fn call(gateway: &Gateway, ctx: &Ctx, body: Body) -> Result<Answered, TaskError> {
+    let ask = Ask {
+        body,
+        tenant: ctx.tenant().to_owned(),
+        trace: ctx.trace().cloned(),
+        patience: ctx.remaining(),
+        waits: false,
+    };
+    let queues = gateway.catalog().tenant(ctx.tenant()).when_spent == WhenSpent::Queue;
+    gateway.call(ask).await.map_err(|e| task_error(&e, queues))
+}
+
+/// Tells of new text as it comes, as events `chunk`, and returns the whole. A listener who sees a higher `attempt` forgets
+/// what came before.
+async fn told(ctx: &Ctx, mut pieces: Pieces, most: usize) -> Result<Output, TaskError> {
+    let mut assembly = Assembly::new(most);
+    while let Some(raw) = pieces.pieces.recv().await {
+        let event = Event { raw, complete: true };
+        let Some(data) = event.data().filter(|_| !event.is_done()) else { continue };
+        for new in assembly.add(&data).map_err(|e| broken(&e))? {
+            let body = json!({"text": new.text, "choice": new.choice, "attempt": ctx.attempt()});
+            ctx.event("chunk", &body).await;
+        }
+    }
+    Output::json(&assembly.finish().map_err(|e| broken(&e))?)
+}
+
+fn broken(error: &Broken) -> TaskError {
+    match error {
+        Broken::TooLarge(_) => TaskError::failed(REFUSED, error.to_string()),
+        _ => TaskError::retry(FAILED, error.to_string()),
+    }
+}
+
 /// The provider's answer, or its refusal.
 fn result(whole: Whole) -> Result<Output, TaskError> {
+    match refused(&whole) {
+        None => Ok(Output::raw(whole.body, "")),
+        Some(error) => Err(error),
+    }
+}
+
+/// What a provider's error comes to; none where it is no error.
+pub fn refused(whole: &Whole) -> Option<TaskError> {
     if (200..300).contains(&whole.status) {
-        return Ok(Output::raw(whole.body, ""));
+        return None;
     }
     let said = UpstreamError::read(&whole.body);
     let code = said.code.or(said.kind);
@@ -88,19 +150,27 @@ fn result(whole: Whole) -> Result<Output, TaskError> {
         whole.status,
         said.message.unwrap_or_default()
     );
-    match classify(&Failure::Status { status: whole.status, code: code.as_deref() }) {
-        Class::Request => Err(TaskError::failed(REFUSED, text)),
-        _ => Err(TaskError::retry(FAILED, text)),
-    }
+    let header = |name: &str| whole.headers.get(name).and_then(|value| value.to_str().ok());
+    Some(match classify(&Failure::Status { status: whole.status, code: code.as_deref() }) {
+        Class::Request => TaskError::failed(REFUSED, text),
+        // It said when it has room again: that is nobody's failure.
+        _ => match Hints::read(header, now_ms()).retry_after.filter(|_| matches!(whole.status, 429 | 503)) {
+            Some(after) => TaskError::put_off(FAILED, text, after),
+            None => TaskError::retry(FAILED, text),
+        },
+    })
 }
 
-/// A refusal of ours. What time heals is tried again when it has: the task waits in a schedule, not here.
-fn task_error(error: &ApiError) -> TaskError {
+/// A refusal of ours. What time heals is tried again when it has: the task waits in a schedule, not here, and no attempt
+/// is lost by it. `queues` says that the tenant wants to wait for its budget.
+pub fn task_error(error: &ApiError, queues: bool) -> TaskError {
     let (code, text) = (Code::new(error.code()), error.to_string());
+    let put_off = |after: Duration| TaskError::put_off(code, text.clone(), after);
     match error {
         ApiError::RateLimited { retry_in, .. } | ApiError::UpstreamDown { retry_in: Some(retry_in), .. } => {
-            TaskError::retry_after(code, text, *retry_in)
+            put_off(*retry_in)
         }
+        ApiError::OutOfBudget { opens_in, .. } if queues => put_off(*opens_in),
         ApiError::UpstreamDown { .. }
         | ApiError::Timeout { .. }
         | ApiError::BadUpstream { .. }

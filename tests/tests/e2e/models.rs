@@ -10,24 +10,24 @@ use tasklane_testkit::wait::{self, PATIENCE};
 use tasklane_testkit::{Options, Stack, port};
 use tempfile::TempDir;
 
-const PROXY: &str = "openai-proxy";
-const KEY: &str = "sk-of-the-provider";
+pub const PROXY: &str = "openai-proxy";
+pub const KEY: &str = "sk-of-the-provider";
 
 /// A stack with a proxy, its provider, and how to reach it.
-struct Models {
-    stack: Stack,
-    upstream: Upstream,
-    api: u16,
-    folder: TempDir,
+pub struct Models {
+    pub stack: Stack,
+    pub upstream: Upstream,
+    pub api: u16,
+    pub folder: TempDir,
 }
 
 /// Models `a` and `b` of one provider, the route `both`, and the tenants that `more` names. A token costs a
 /// thousandth of a dollar, either way.
-async fn start(more: &str) -> Option<Models> {
+pub async fn start(more: &str) -> Option<Models> {
     start_with(more, Options::no_workers()).await
 }
 
-async fn start_with(more: &str, options: Options) -> Option<Models> {
+pub async fn start_with(more: &str, options: Options) -> Option<Models> {
     let upstream = Upstream::start().await.unwrap();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("providers.toml");
@@ -59,7 +59,7 @@ async fn start_with(more: &str, options: Options) -> Option<Models> {
 }
 
 impl Models {
-    async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Response {
+    pub async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Response {
         let mut request = http().post(format!("http://127.0.0.1:{}/v1{path}", self.api));
         if let Some(key) = key {
             request = request.bearer_auth(key);
@@ -68,22 +68,22 @@ impl Models {
         tokio::time::timeout(PATIENCE, request.send()).await.unwrap().unwrap()
     }
 
-    async fn chat(&self, model: &str) -> Response {
+    pub async fn chat(&self, model: &str) -> Response {
         self.post("/chat/completions", None, &chat(model)).await
     }
 }
 
 /// A client; it wants to know who does TLS, though nothing here does.
-fn http() -> reqwest::Client {
+pub fn http() -> reqwest::Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::new()
 }
 
-fn chat(model: &str) -> Value {
+pub fn chat(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "Say something."}], "max_completion_tokens": 20})
 }
 
-async fn body(answer: Response) -> Value {
+pub async fn body(answer: Response) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 /// The longest key, in bytes.
 pub(super) const MAX_KEY_BYTES: usize = 4_096;
+
+/// A key of fewer bytes is a word.
+const SHORTEST_SECRET: usize = 8;
 
 /// Where a key is to be had. The file names the place, never the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +44,27 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Secret {
+    /// The text with `***` wherever the key stood in it: some providers say in their errors what they were sent. Keys
+    /// that are too short to be any are left, for they are words such as `none`.
+    #[must_use]
+    pub fn redact(&self, text: Bytes) -> Bytes {
+        let key = self.0.as_bytes();
+        let found = |text: &[u8]| text.windows(key.len()).position(|window| window == key);
+        if key.len() < SHORTEST_SECRET || found(&text).is_none() {
+            return text;
+        }
+        let (mut out, mut rest) = (Vec::with_capacity(text.len()), &text[..]);
+        while let Some(at) = found(rest) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(b"***");
+            rest = &rest[at + key.len()..];
+        }
+        out.extend_from_slice(rest);
+        out.into()
     }
 }
 
