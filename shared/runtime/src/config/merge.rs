@@ -8,7 +8,8 @@ use toml::{Table, Value};
 use super::{Config, Problem};
 
 const PREFIX: &str = "TASKLANE_";
-/// Set by the project's own scripts and tests for other programs; not keys of a service.
+/// Set by the project's own scripts and tests for other programs; not keys of a service. One that ends in `_` stands for
+/// all that begin with it.
 const FOREIGN: [&str; 4] = ["TASKLANE_CACHE", "TASKLANE_STRICT", "TASKLANE_TEST_", "TASKLANE_STACK_"];
 
 /// Lays the file's text and the variables that start with `TASKLANE_` over the defaults.
@@ -61,7 +62,10 @@ fn finish<C: Config>(merged: Table, mut problems: Vec<Problem>) -> Result<C, Vec
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX) && !FOREIGN.iter().any(|foreign| name.starts_with(foreign))
+    name.starts_with(PREFIX)
+        && !FOREIGN
+            .iter()
+            .any(|foreign| name == *foreign || (foreign.ends_with('_') && name.starts_with(foreign)))
 }
 
 /// The names of all variables that a service reads, in alphabetical order.
@@ -232,6 +236,15 @@ mod tests {
         assert!(texts.iter().any(|t| t.starts_with("TASKLANE_NATS_URI") && t.contains("TASKLANE_NATS_URL")));
         assert!(texts.iter().any(|t| t.contains("\"many\" is not a whole number")));
         assert!(texts.iter().any(|t| t.contains("\"soon\" is not a whole number")));
+    }
+
+    #[test]
+    fn only_the_scripts_own_variables_are_passed_over() {
+        let theirs =
+            [("TASKLANE_CACHE", "/var/cache"), ("TASKLANE_STRICT", "1"), ("TASKLANE_TEST_BLESS", "1")];
+        assert!(merge::<Demo>(None, pairs(&theirs)).is_ok());
+        let problems = merge::<Demo>(None, pairs(&[("TASKLANE_CACHE_TTL_S", "5")])).unwrap_err();
+        assert_eq!(problems.len(), 1, "it looks like a key of a service: {problems:?}");
     }
 
     #[test]
