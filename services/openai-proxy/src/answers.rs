@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::api_error::ApiError;
 use crate::breaker::Outcome;
+use crate::cache::FromCache;
 use crate::retry::{self, Blame, Failure, Hints, Transport};
 
 /// Headers of a provider that its clients look at.
@@ -25,7 +26,7 @@ const PASSED: [&str; 12] = [
 ];
 
 /// An answer that is there as a whole: a model's, or the error of the last provider that was asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Whole {
     /// The HTTP status.
     pub status: u16,
@@ -35,6 +36,18 @@ pub struct Whole {
     pub body: Bytes,
     /// The model that answered, by its name in the file.
     pub model: String,
+    /// Whether it was given before.
+    pub cache: FromCache,
+}
+
+impl Whole {
+    /// An answer that was kept.
+    pub fn kept(model: &str, content_type: &str, body: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap_or(json));
+        Self { status: 200, headers, body, model: model.to_owned(), cache: FromCache::Hit }
+    }
 }
 
 /// An answer in pieces.
@@ -45,6 +58,8 @@ pub struct Pieces {
     pub pieces: mpsc::Receiver<Bytes>,
     /// The model that answers.
     pub model: String,
+    /// Whether it was given before.
+    pub cache: FromCache,
 }
 
 /// An answer.

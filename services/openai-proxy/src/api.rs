@@ -20,11 +20,14 @@ use tokio::net::TcpListener;
 use crate::answers::{Answered, passed};
 use crate::api_error::ApiError;
 use crate::body::{BadBody, Body, Endpoint};
+use crate::cache::{FromCache, Wish};
 use crate::catalog::DEFAULT_TENANT;
 use crate::config::ApiConfig;
 use crate::gateway::{Ask, Gateway};
 use crate::pass::{PROVIDER, Passing};
 
+/// The header that says whether an answer was given before; `off` and `on` are a client's wish.
+const CACHE: &str = "x-tasklane-cache";
 /// As the official clients wait at most.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -92,21 +95,23 @@ async fn call(shared: &Shared, endpoint: Endpoint, request: Request) -> Result<R
     let body = Body::read(endpoint, &bytes).map_err(bad)?;
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let trace = header("traceparent").and_then(|parent| TraceContext::parse(parent, header("tracestate")));
-    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE, waits: true }).await? {
+    let no_store = header("cache-control").is_some_and(|c| c.contains("no-store") || c.contains("no-cache"));
+    let cache = if no_store { Wish::Off } else { Wish::read(header(CACHE)) };
+    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE, waits: true, cache }).await? {
         Answered::Whole(whole) => {
             let mut response = Response::new(HttpBody::from(whole.body));
             *response.status_mut() = StatusCode::from_u16(whole.status).unwrap_or(StatusCode::BAD_GATEWAY);
             *response.headers_mut() = whole.headers;
-            Ok(marked(response, &whole.model, begun))
+            Ok(marked(response, &whole.model, whole.cache, begun))
         }
         Answered::Pieces(pieces) => {
-            let (headers, model) = (pieces.headers, pieces.model);
+            let (headers, model, cache) = (pieces.headers, pieces.model, pieces.cache);
             let pieces = stream::unfold(pieces.pieces, |mut pieces| async move {
                 pieces.recv().await.map(|piece| (Ok::<Bytes, Infallible>(piece), pieces))
             });
             let mut response = Response::new(HttpBody::from_stream(pieces));
             *response.headers_mut() = headers;
-            Ok(marked(response, &model, begun))
+            Ok(marked(response, &model, cache, begun))
         }
     }
 }
@@ -137,9 +142,14 @@ async fn passed_on(shared: &Shared, request: Request) -> Result<Response, ApiErr
     Ok(response)
 }
 
-/// Says which model answered, and how long it took.
-fn marked(mut response: Response, model: &str, begun: Instant) -> Response {
+/// Says which model answered, whether that was before, and how long it took.
+fn marked(mut response: Response, model: &str, cache: FromCache, begun: Instant) -> Response {
     let headers = response.headers_mut();
+    match cache {
+        FromCache::NotAsked => {}
+        FromCache::Missed => drop(headers.insert(CACHE, HeaderValue::from_static("miss"))),
+        FromCache::Hit => drop(headers.insert(CACHE, HeaderValue::from_static("hit"))),
+    }
     if let Ok(model) = HeaderValue::from_str(model) {
         headers.insert("x-tasklane-model", model);
     }

@@ -96,6 +96,13 @@ impl Assembly {
         Ok(text)
     }
 
+    /// The answer so far, whether or not it has an end.
+    pub fn so_far(mut self) -> Value {
+        let choices = self.choices.into_values().map(Value::Object).collect();
+        self.head.insert("choices".to_owned(), Value::Array(choices));
+        Value::Object(self.head)
+    }
+
     /// The answer as it would have come whole.
     ///
     /// # Errors

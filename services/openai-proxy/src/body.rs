@@ -113,6 +113,11 @@ impl Body {
         }
     }
 
+    /// Its fields but for the model, as they were written.
+    pub fn fields(&self) -> &BTreeMap<String, Box<RawValue>> {
+        &self.fields
+    }
+
     /// Its kind.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tasklane_runtime::WorkerConfig;
 use tasklane_runtime::bus::BusConfig;
 use tasklane_runtime::config::{Config, Problem};
+use tasklane_runtime::contract::streams;
 use tasklane_runtime::process::LogConfig;
 
 /// The configuration of the openai-proxy.
@@ -20,6 +21,10 @@ pub struct ProxyConfig {
     pub api: ApiConfig,
     /// Providers, models, routes, tenants.
     pub providers: ProvidersConfig,
+    /// Answers that are given again.
+    pub cache: CacheConfig,
+    /// Prompts and answers in spans.
+    pub recording: RecordingConfig,
 }
 
 /// What HTTP clients call.
@@ -44,6 +49,87 @@ pub struct ProvidersConfig {
     pub file: String,
 }
 
+/// Answers that are given again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Whether there is a cache at all.
+    pub enabled: bool,
+    /// How long an answer is given again, in seconds; a day at most.
+    pub ttl_s: u64,
+    /// What all answers in memory may take, in MiB.
+    pub memory_mb: u64,
+    /// A larger answer is not kept, in KiB.
+    pub max_entry_kb: usize,
+    /// Whether an object store stands behind the memory, which replicas share and restarts outlive.
+    pub objects: bool,
+    /// Which chats and responses are kept; embeddings and moderations always are.
+    pub chat: ChatCache,
+    /// Whether a tenant gets what another asked for. Who may measure how long an answer takes then learns whether
+    /// somebody asked the same.
+    pub shared: bool,
+}
+
+/// Which chats and responses are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatCache {
+    /// None, unless the request says so.
+    Never,
+    /// Those with `temperature` 0: the same answer is what they ask for.
+    Deterministic,
+    /// All.
+    Always,
+}
+
+/// Prompts and answers in spans.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingConfig {
+    /// Whether they are recorded. They are what users wrote, and go wherever the spans go.
+    pub content: bool,
+    /// Bytes of the messages of one call that are recorded, at most, each way.
+    pub max_bytes: usize,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self { content: false, max_bytes: 16 << 10 }
+    }
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            ttl_s: 3_600,
+            memory_mb: 64,
+            max_entry_kb: 1_024,
+            objects: true,
+            chat: ChatCache::Deterministic,
+            shared: false,
+        }
+    }
+}
+
+impl CacheConfig {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let longest = streams::LLM_CACHE_AGE.as_secs();
+        if self.ttl_s == 0 || self.ttl_s > longest {
+            let text = format!("must be from 1 to {longest}; `cache.enabled = false` switches the cache off");
+            problems.push(Problem::new("cache.ttl_s", text));
+        }
+        if self.memory_mb == 0 || self.memory_mb > 1 << 20 {
+            problems.push(Problem::new("cache.memory_mb", "must be from 1 to 1048576"));
+        }
+        if self.max_entry_kb == 0 || self.max_entry_kb > 65_536 {
+            problems.push(Problem::new("cache.max_entry_kb", "must be from 1 to 65536"));
+        }
+        problems
+    }
+}
+
 impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
@@ -52,6 +138,8 @@ impl Default for ProxyConfig {
             log: LogConfig::default(),
             api: ApiConfig::default(),
             providers: ProvidersConfig::default(),
+            cache: CacheConfig::default(),
+            recording: RecordingConfig::default(),
         }
     }
 }
@@ -73,10 +161,11 @@ impl Config for ProxyConfig {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = [self.worker.check(), self.log.check()].concat();
+        let mut problems = [self.worker.check(), self.log.check(), self.cache.check()].concat();
         for (key, value) in [
             ("api.max_body_bytes", self.api.max_body_bytes),
             ("api.max_answer_bytes", self.api.max_answer_bytes),
+            ("recording.max_bytes", self.recording.max_bytes),
         ] {
             if value < 1024 {
                 problems.push(Problem::new(key, "must be at least 1024"));

@@ -4,29 +4,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Method, Response};
+use reqwest::Response;
+use tasklane_runtime::bus::Bus;
 use tasklane_runtime::telemetry::{Metrics, TraceContext};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::answers::{Answered, Failed, Pieces, Whole, outcome, passed};
-use crate::api_error::{ApiError, UpstreamError};
-use crate::body::{Body, Endpoint};
+use crate::answers::{Answered, Whole};
+use crate::api_error::ApiError;
+use crate::body::Body;
 use crate::books::{Books, Whose, now_ms};
 use crate::breaker::Outcome;
-use crate::breakers::{Breakers, Turn};
+use crate::breakers::Breakers;
+use crate::cache::{Cache, FromCache, Key, Wish};
 use crate::catalog::{Catalog, Model, Tenant, WhenSpent};
-use crate::client::{self, Client, NoAnswer, Target};
+use crate::client::Client;
+use crate::config::{ProxyConfig, RecordingConfig};
 use crate::ledger::{Amounts, BookError, What};
-use crate::meters::{self, Ended, Meters};
+use crate::meters::{self, Meters};
 use crate::order::candidates;
 use crate::pass::{self, Passing};
-use crate::retry::{self, Bounds, Hints, Next, Transport};
-use crate::settle::{Held, Settling, Trying, charge, guessed};
+use crate::retry::{self, Bounds, Next};
+use crate::settle::Held;
 use crate::source::Source;
-use crate::sse::sniff;
-use crate::stream::{self, Pump};
+use crate::stream;
 use crate::tokens::{self, Estimate};
 
 /// How often one candidate is asked.
@@ -35,8 +35,6 @@ const ATTEMPTS: u32 = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// For how long a task does, which can wait in a schedule instead.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
-/// An error's body is read up to this.
-const MOST_OF_ERROR: usize = 256 * 1024;
 
 /// What somebody asks for.
 pub struct Ask {
@@ -50,16 +48,20 @@ pub struct Ask {
     pub patience: Duration,
     /// Whether whoever asked waits here: for a limit, or for a provider to be back. Others come again.
     pub waits: bool,
+    /// What it wishes of the cache.
+    pub cache: Wish,
 }
 
 /// Makes calls.
 pub struct Gateway {
     source: Source,
-    client: Client,
     books: Arc<Books>,
     breakers: Arc<Breakers>,
-    meters: Meters,
-    most: usize,
+    pub(crate) client: Client,
+    pub(crate) meters: Meters,
+    pub(crate) cache: Cache,
+    pub(crate) recording: RecordingConfig,
+    pub(crate) most: usize,
 }
 
 /// What one candidate came to.
@@ -70,28 +72,49 @@ enum Tried {
     Final(ApiError),
 }
 
-/// A call to one model.
-struct Call<'a> {
+/// A request with what was found for it.
+struct Asking<'a> {
     catalog: &'a Arc<Catalog>,
-    ask: &'a Ask,
     tenant: &'a Tenant,
-    model: &'a Model,
-    estimate: Estimate,
+    candidates: Vec<&'a Model>,
+    ask: &'a Ask,
     until: Instant,
+    /// What its answer is kept under; none where it is not.
+    key: Option<Key>,
+}
+
+/// A call to one model.
+pub(crate) struct Call<'a> {
+    pub catalog: &'a Arc<Catalog>,
+    pub ask: &'a Ask,
+    pub tenant: &'a Tenant,
+    pub model: &'a Model,
+    pub estimate: Estimate,
+    pub until: Instant,
+    pub key: Option<Key>,
 }
 
 impl Call<'_> {
     /// The time it has left.
-    fn left(&self) -> Duration {
+    pub fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 }
 
 impl Gateway {
     /// A gateway.
-    pub fn new(source: Source, client: Client, books: Arc<Books>, metrics: &Metrics, most: usize) -> Self {
+    pub fn new(
+        source: Source,
+        client: Client,
+        books: Arc<Books>,
+        bus: &Bus,
+        metrics: &Metrics,
+        config: &ProxyConfig,
+    ) -> Self {
         let meters = Meters::new(metrics);
-        Self { source, client, books, breakers: Arc::default(), meters, most }
+        let cache = Cache::new(&config.cache, bus, &meters);
+        let (recording, most) = (config.recording, config.api.max_answer_bytes);
+        Self { source, client, books, breakers: Arc::default(), meters, cache, recording, most }
     }
 
     /// The counters.
@@ -129,7 +152,8 @@ impl Gateway {
         pass::send(&self.client, provider, passing).await
     }
 
-    /// Makes a call. Where the last provider answered with an error, that error is the answer.
+    /// Answers a request: from the cache, or with a call. Where the last provider answered with an error, that error is
+    /// the answer.
     ///
     /// # Errors
     /// What kept everybody from answering.
@@ -138,10 +162,66 @@ impl Gateway {
         let tenant = catalog.tenant(&ask.tenant);
         let candidates = candidates(&catalog, tenant, &ask.body)?;
         let until = Instant::now() + ask.patience;
+        let key = catalog
+            .route(&ask.body.model)
+            .and_then(|route| self.cache.key(&ask.body, ask.cache, &ask.tenant, route));
+        let asking = Asking { catalog: &catalog, tenant, candidates, ask: &ask, until, key };
+        match key {
+            None => self.ask(&asking).await,
+            Some(key) if ask.body.stream => match self.cache.find(&key).await {
+                Some(entry) => {
+                    self.given_before(&asking, &entry.model);
+                    Ok(Answered::Pieces(stream::replay(&entry)))
+                }
+                None => self.ask(&asking).await,
+            },
+            Some(key) => {
+                let (whole, cache) = self.cache.or_ask(key, || self.whole(&asking)).await?;
+                if cache == FromCache::Hit {
+                    self.given_before(&asking, &whole.model);
+                }
+                Ok(Answered::Whole(Whole { cache, ..whole }))
+            }
+        }
+    }
+
+    async fn whole(&self, asking: &Asking<'_>) -> Result<Whole, ApiError> {
+        match self.ask(asking).await? {
+            Answered::Whole(whole) => Ok(whole),
+            Answered::Pieces(_) => {
+                let model = asking.ask.body.model.clone();
+                Err(ApiError::BadUpstream {
+                    model,
+                    reason: "it comes in pieces, and was to be whole".to_owned(),
+                })
+            }
+        }
+    }
+
+    /// An answer from the cache is a span too; it used nothing.
+    fn given_before(&self, asking: &Asking<'_>, model: &str) {
+        let Some(model) = asking.catalog.model(model) else { return };
+        let body = &asking.ask.body;
+        let (operation, trace) = (body.endpoint().operation(), asking.ask.trace.as_ref());
+        let mut span = meters::span(operation, &body.model, model, body.stream, trace);
+        span.set("tasklane.llm.cache", "hit");
+    }
+
+    /// Asks one candidate after the other.
+    async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ApiError> {
+        let ask = asking.ask;
         let mut last = None;
-        for model in candidates {
+        for model in &asking.candidates {
             let estimate = tokens::estimate(&ask.body, Some(model.max_output_tokens).filter(|n| *n > 0));
-            let call = Call { catalog: &catalog, ask: &ask, tenant, model, estimate, until };
+            let call = Call {
+                catalog: asking.catalog,
+                ask,
+                tenant: asking.tenant,
+                model,
+                estimate,
+                until: asking.until,
+                key: asking.key,
+            };
             match self.one(&call).await {
                 Tried::Answered(answered) => return Ok(answered),
                 Tried::Final(e) => return Err(e),
@@ -223,164 +303,6 @@ impl Gateway {
                 _ => return Err(Tried::Final(refusal)),
             }
         }
-    }
-
-    /// One request to a provider.
-    async fn attempt(&self, call: &Call<'_>, permit: Turn, held: Held) -> Result<Answered, Box<Failed>> {
-        let (body, model) = (&call.ask.body, call.model);
-        let operation = body.endpoint().operation();
-        let span = meters::span(operation, &body.model, model, body.stream, call.ask.trace.as_ref());
-        let mut target = Target::of(&model.provider, body.endpoint().path());
-        target.first_byte = target.first_byte.min(call.left());
-        let mut extra = HeaderMap::new();
-        if let Some(Ok(value)) = span.context().map(|c| HeaderValue::from_str(&c.traceparent())) {
-            extra.insert("traceparent", value);
-        }
-        let json = HeaderValue::from_static("application/json");
-        let trying = Trying { permit, held, span };
-        let begun = Instant::now();
-        let sent =
-            self.client.send(Method::POST, &target, &extra, Some((json, body.for_upstream(&model.name))));
-        let answer = match sent.await {
-            Ok(answer) if answer.status().is_success() => answer,
-            Ok(answer) => return Err(self.refused(call, answer, trying).await),
-            Err(e) => return Err(self.silent(call, &e, trying)),
-        };
-        self.meters.first_chunk(model, begun.elapsed());
-        if body.stream {
-            self.in_pieces(call, answer, trying).await
-        } else {
-            self.at_once(call, answer, trying).await
-        }
-    }
-
-    async fn at_once(
-        &self,
-        call: &Call<'_>,
-        mut answer: Response,
-        trying: Trying,
-    ) -> Result<Answered, Box<Failed>> {
-        let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
-        let patience = call.model.provider.timeouts.whole.min(call.left());
-        let body = match client::whole(&mut answer, patience, self.most).await {
-            Ok(body) => body,
-            Err(e) => return Err(self.silent(call, &e, trying)),
-        };
-        let embeds = call.ask.body.endpoint() == Endpoint::Embeddings;
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
-            return Err(self.unreadable(call, trying));
-        }
-        let usage = sniff(&body)
-            .usage
-            .unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
-        let Trying { permit, held, mut span } = trying;
-        charge(held, call.model, &call.tenant.name, usage, &self.meters, &mut span);
-        self.meters.called(call.model, Ended::Ok);
-        permit.record(Outcome::Good);
-        Ok(Answered::Whole(Whole { status, headers, body, model: call.model.id.clone() }))
-    }
-
-    async fn in_pieces(
-        &self,
-        call: &Call<'_>,
-        mut answer: Response,
-        trying: Trying,
-    ) -> Result<Answered, Box<Failed>> {
-        let headers = passed(answer.headers());
-        let timeouts = call.model.provider.timeouts;
-        // Until the first piece has come, somebody else can still answer.
-        let first = match client::next(&mut answer, timeouts.first_chunk).await {
-            Ok(Some(first)) => first,
-            Ok(None) => return Err(self.unreadable(call, trying)),
-            Err(e) => return Err(self.silent(call, &e, trying)),
-        };
-        let (out, pieces) = mpsc::channel(16);
-        let id = call.model.id.clone();
-        let pump = Pump {
-            out,
-            hides_usage: call.ask.body.endpoint() == Endpoint::Chat && !call.ask.body.wants_usage,
-            asked: call.ask.body.model.clone(),
-            between: timeouts.between_chunks,
-            until: call.until.min(Instant::now() + timeouts.whole),
-        };
-        let settling = Settling {
-            catalog: Arc::clone(call.catalog),
-            model: id.clone(),
-            tenant: call.tenant.name.clone(),
-            estimate: call.estimate,
-            trying,
-            meters: self.meters.clone(),
-        };
-        tokio::spawn(async move {
-            let ended = stream::pump(answer, first, pump).await;
-            settling.settle(ended);
-        });
-        Ok(Answered::Pieces(Pieces { headers, pieces, model: id }))
-    }
-
-    /// A provider answered with an error.
-    async fn refused(&self, call: &Call<'_>, mut answer: Response, trying: Trying) -> Box<Failed> {
-        let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let hints = Hints::read(header, now_ms());
-        let body =
-            client::whole(&mut answer, Duration::from_secs(10), MOST_OF_ERROR).await.unwrap_or_default();
-        let body = match &call.model.provider.key {
-            Some(key) => key.redact(body),
-            None => body,
-        };
-        let said = UpstreamError::read(&body);
-        let Trying { permit, held, mut span } = trying;
-        held.release();
-        let code = said.code.or(said.kind);
-        span.error(
-            code.clone().unwrap_or_else(|| status.to_string()),
-            format!("the provider answered with status {status}"),
-        );
-        self.meters.called(call.model, if status == 429 { Ended::RateLimited } else { Ended::Error });
-        let whole = Whole { status, headers, body, model: call.model.id.clone() };
-        let failed =
-            Failed { status: Some(status), code, transport: Transport::BadAnswer, hints, said: Ok(whole) };
-        permit.record(outcome(&failed));
-        Box::new(failed)
-    }
-
-    /// A provider gave no answer, or half of one.
-    fn silent(&self, call: &Call<'_>, error: &NoAnswer, trying: Trying) -> Box<Failed> {
-        let model = call.ask.body.model.clone();
-        let (transport, said) = match error {
-            NoAnswer::TimedOut(limit) => {
-                (Transport::FirstChunkTimeout, ApiError::Timeout { model, what: "the answer", limit: *limit })
-            }
-            NoAnswer::TooLarge(_) => {
-                (Transport::BadAnswer, ApiError::BadUpstream { model, reason: error.to_string() })
-            }
-            NoAnswer::Unreachable(_) => (Transport::Broken, ApiError::UpstreamDown { model, retry_in: None }),
-        };
-        tracing::warn!(model = call.model.id, provider = call.model.provider.name, "a call failed: {error}");
-        self.failed(call, transport, said, trying)
-    }
-
-    fn unreadable(&self, call: &Call<'_>, trying: Trying) -> Box<Failed> {
-        let model = call.ask.body.model.clone();
-        let said = ApiError::BadUpstream { model, reason: "it is empty, or no JSON".to_owned() };
-        self.failed(call, Transport::BadAnswer, said, trying)
-    }
-
-    fn failed(&self, call: &Call<'_>, transport: Transport, said: ApiError, trying: Trying) -> Box<Failed> {
-        let Trying { permit, held, mut span } = trying;
-        // Whether the provider worked on it, nobody knows; what it may have cost stays charged where it was reached.
-        if transport == Transport::Broken {
-            held.release()
-        } else {
-            drop(held)
-        }
-        span.error(said.code(), said.to_string());
-        let ended = if transport == Transport::FirstChunkTimeout { Ended::Timeout } else { Ended::Error };
-        self.meters.called(call.model, ended);
-        let failed = Failed { status: None, code: None, transport, hints: Hints::default(), said: Err(said) };
-        permit.record(outcome(&failed));
-        Box::new(failed)
     }
 }
 

@@ -1,17 +1,19 @@
 //! Model calls of tasks and HTTP clients, with keys, limits and budgets in one place.
 //!
 //! `api` (HTTP) and `tasks` (NATS) ask the `gateway`, which finds the candidates in the `catalog`, reserves what a call
-//! may use in the `ledger` (`books`), asks one candidate after the other (`client`, `retry`, `breaker`), and settles what
+//! may use in the `ledger` (`books`), asks one candidate after the other (`attempt`, `client`, `retry`, `breaker`), and settles what
 //! was really used, for an answer in pieces (`stream`, `sse`) when it is over.
 
 pub mod answers;
 pub mod api;
 pub mod api_error;
 pub mod assemble;
+mod attempt;
 pub mod body;
 pub mod books;
 pub mod breaker;
 pub mod breakers;
+pub mod cache;
 pub mod catalog;
 pub mod client;
 pub mod config;
@@ -20,6 +22,7 @@ pub mod ledger;
 pub mod meters;
 pub mod order;
 pub mod pass;
+pub mod recording;
 pub mod retry;
 pub mod settle;
 pub mod source;
@@ -98,7 +101,6 @@ fn gateway(
     let replica = tasklane_runtime::contract::id::fresh();
     let books = Arc::new(books::Books::open(bus, &replica));
     let client = client::Client::new()?;
-    let gateway =
-        gateway::Gateway::new(source, client, Arc::clone(&books), metrics, config.api.max_answer_bytes);
+    let gateway = gateway::Gateway::new(source, client, Arc::clone(&books), bus, metrics, config);
     Ok((Arc::new(gateway), books))
 }

@@ -17,6 +17,7 @@ pub struct Meters {
     cost: Family<Amount, 2>,
     first_chunk: Family<Histogram, 2>,
     spent: Family<Level, 2>,
+    cache: Family<Counter, 1>,
 }
 
 /// How a call to a provider ended, as it is counted.
@@ -61,6 +62,12 @@ impl Meters {
                 "Share of a tenant's budget that is spent or held",
                 ["tenant", "window"],
             ),
+            cache: metrics.counter(
+                "llm_cache",
+                "Requests that the cache was asked for: answered from memory, from the object store, by another's call \
+                 that was under way, or not",
+                ["outcome"],
+            ),
         }
     }
 
@@ -77,6 +84,11 @@ impl Meters {
     /// How much of a budget is spent, 1 being all of it.
     pub fn spent(&self, tenant: &str, window: &str, ratio: f64) {
         self.spent.with([tenant, window]).set(ratio);
+    }
+
+    /// The cache was asked: `memory`, `objects`, `shared` or `miss`.
+    pub fn cached(&self, outcome: &str) {
+        self.cache.with([outcome]).inc();
     }
 
     /// What a call used and cost.

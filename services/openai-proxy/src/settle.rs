@@ -10,8 +10,8 @@ use crate::catalog::{Catalog, Model};
 use crate::ledger::{Amounts, Reservation};
 use crate::meters::{self, Ended, Meters};
 use crate::sse::Usage;
-use crate::stream;
 use crate::tokens::Estimate;
+use crate::{recording, stream};
 
 /// What is held of all accounts for one call.
 pub struct Held {
@@ -69,6 +69,8 @@ pub struct Settling {
     pub trying: Trying,
     /// Where it is counted.
     pub meters: Meters,
+    /// Bytes of what was said that are recorded.
+    pub recorded: usize,
 }
 
 impl Settling {
@@ -79,6 +81,9 @@ impl Settling {
         // A stream that was cut short does not say what it used; what came through is counted instead.
         let usage = ended.tally.usage.unwrap_or_else(|| guessed(self.estimate, ended.tally.chars));
         charge(held, model, &self.tenant, usage, &self.meters, &mut span);
+        if let Some(heard) = ended.heard {
+            span.set(recording::OUTPUT, heard.told(self.recorded));
+        }
         let (outcome, counted) = match ended.how {
             stream::How::Whole => (Outcome::Good, Ended::Ok),
             stream::How::ClientGone => (Outcome::Unknown, Ended::Ok),

@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::answers::{Pieces, Whole};
 use crate::api_error::ApiError;
+use crate::cache::{Entry, FromCache};
 use crate::client;
+use crate::recording::Heard;
 use crate::sse::{Event, Sniffed, Splitter, Tally, sniff};
 
 /// An event is no larger than this, in bytes.
 const MOST_OF_EVENT: usize = 8 << 20;
+
+/// The content type of a stream of events.
+pub const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// How pieces are passed on.
 pub struct Pump {
@@ -26,6 +32,10 @@ pub struct Pump {
     pub between: Duration,
     /// When all of it has to be there.
     pub until: Instant,
+    /// Whether what is passed on is kept, up to so many bytes.
+    pub keeps: Option<usize>,
+    /// Where what is said is recorded.
+    pub heard: Option<Heard>,
 }
 
 /// How a stream ended.
@@ -45,11 +55,21 @@ pub struct Ended {
     pub tally: Tally,
     /// How it ended.
     pub how: How,
+    /// All that was passed on, where it was to be kept and its end was there.
+    pub kept: Option<Bytes>,
+    /// What was said, where it is recorded.
+    pub heard: Option<Heard>,
 }
 
 /// Passes pieces on until the end. Where the provider breaks off, an error event says so.
-pub async fn pump(mut answer: Response, first: Bytes, pump: Pump) -> Ended {
-    let mut reader = Reader { splitter: Splitter::new(MOST_OF_EVENT), tally: Tally::default(), done: false };
+pub async fn pump(mut answer: Response, first: Bytes, mut pump: Pump) -> Ended {
+    let mut reader = Reader {
+        splitter: Splitter::new(MOST_OF_EVENT),
+        tally: Tally::default(),
+        done: false,
+        kept: pump.keeps.map(|_| BytesMut::new()),
+        heard: pump.heard.take(),
+    };
     let mut piece = Some(first);
     let how = loop {
         let Some(bytes) = piece.take() else {
@@ -89,13 +109,36 @@ pub async fn pump(mut answer: Response, first: Bytes, pump: Pump) -> Ended {
         // Whoever asked may have gone as well.
         drop(pump.out.send(said.event().into()).await);
     }
-    Ended { tally: reader.tally, how }
+    let is_all = how == How::Whole && reader.tally.error.is_none() && !reader.tally.finish.is_empty();
+    let kept = reader.kept.filter(|_| is_all).map(BytesMut::freeze);
+    Ended { tally: reader.tally, how, kept, heard: reader.heard }
+}
+
+/// A stream that was kept, event by event as it came.
+pub fn replay(entry: &Entry) -> Pieces {
+    let mut splitter = Splitter::new(MOST_OF_EVENT);
+    let mut events = Vec::new();
+    // What was kept was split once already.
+    if splitter.feed(entry.body.clone(), &mut events).is_err() {
+        events.clear();
+    }
+    events.extend(splitter.finish());
+    let (out, pieces) = mpsc::channel(events.len().max(1));
+    for event in events {
+        if out.try_send(event.raw).is_err() {
+            break;
+        }
+    }
+    let whole = Whole::kept(&entry.model, &entry.content_type, Bytes::new());
+    Pieces { headers: whole.headers, pieces, model: whole.model, cache: FromCache::Hit }
 }
 
 struct Reader {
     splitter: Splitter,
     tally: Tally,
     done: bool,
+    kept: Option<BytesMut>,
+    heard: Option<Heard>,
 }
 
 /// Reads an event along and passes it on. False where nobody listens any more.
@@ -104,11 +147,23 @@ async fn forward(reader: &mut Reader, event: Event, pump: &Pump) -> bool {
     if event.is_done() {
         reader.done = true;
     } else if let Some(data) = event.data() {
+        if let Some(heard) = &mut reader.heard {
+            heard.listen(&data);
+        }
         let said: Sniffed = sniff(&data);
         hidden = pump.hides_usage && said.usage.is_some() && said.chars == 0 && has_no_choices(&data);
         reader.tally.add(said);
     }
-    hidden || pump.out.send(event.raw).await.is_ok()
+    if hidden {
+        return true;
+    }
+    if let (Some(kept), Some(most)) = (&mut reader.kept, pump.keeps) {
+        kept.extend_from_slice(&event.raw);
+        if kept.len() > most {
+            reader.kept = None;
+        }
+    }
+    pump.out.send(event.raw).await.is_ok()
 }
 
 /// The last chunk of a chat stream that was asked for its usage: `"choices": []`.

@@ -13,6 +13,7 @@ use crate::api_error::{ApiError, UpstreamError};
 use crate::assemble::{Assembly, Broken};
 use crate::body::{Body, Endpoint};
 use crate::books::now_ms;
+use crate::cache::Wish;
 use crate::catalog::WhenSpent;
 use crate::gateway::{Ask, Gateway};
 use crate::retry::{Class, Failure, Hints, classify};
@@ -23,6 +24,9 @@ use crate::{CAPABILITY, WORKER_TYPE};
 pub const REFUSED: Code = Code::new("TL2320");
 /// A provider failed: another attempt may succeed.
 pub const FAILED: Code = Code::new("TL3320");
+
+/// The label with which a task says what it wishes of the cache: `off` or `on`.
+pub const CACHE_LABEL: &str = "llm_cache";
 
 /// The task types.
 pub fn all(gateway: &Arc<Gateway>) -> [TaskType; 2] {
@@ -102,6 +106,7 @@ pub async fn call(gateway: &Gateway, ctx: &Ctx, body: Body) -> Result<Answered, 
         trace: ctx.trace().cloned(),
         patience: ctx.remaining(),
         waits: false,
+        cache: Wish::read(ctx.labels().get(CACHE_LABEL).map(String::as_str)),
     };
     let queues = gateway.catalog().tenant(ctx.tenant()).when_spent == WhenSpent::Queue;
     gateway.call(ask).await.map_err(|e| task_error(&e, queues))

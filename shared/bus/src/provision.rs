@@ -60,15 +60,17 @@ impl Bus {
         let what = format!("make the object store {}", def.name);
         if let Ok(found) = self.js.get_stream(format!("OBJ_{}", def.name)).await {
             let mut config = found.cached_info().config.clone();
-            if (config.num_replicas, config.max_age) == (def.replicas, def.max_age) {
+            let wanted = (def.replicas, def.max_age, def.max_bytes);
+            if (config.num_replicas, config.max_age, config.max_bytes) == wanted {
                 return Ok(());
             }
-            (config.num_replicas, config.max_age) = (def.replicas, def.max_age);
+            (config.num_replicas, config.max_age, config.max_bytes) = wanted;
             return self.js.update_stream(config).await.map(drop).map_err(|e| BusError::js(what, e));
         }
         let config = object_store::Config {
             bucket: def.name.to_owned(),
             max_age: def.max_age,
+            max_bytes: def.max_bytes,
             num_replicas: def.replicas,
             ..object_store::Config::default()
         };

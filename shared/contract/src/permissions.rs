@@ -20,7 +20,7 @@ pub enum Role {
         pool: String,
         /// Object stores it may read besides `payloads`.
         reads: Vec<String>,
-        /// Buckets it keeps books in: it reads and writes them.
+        /// Buckets and object stores it keeps something in: it reads and writes them.
         keeps: Vec<String>,
     },
     /// Submits tasks and reads their results; what an application gets.
@@ -106,6 +106,9 @@ fn worker(pool: &str, reads: &[String], keeps: &[String]) -> Vec<String> {
     for bucket in keeps {
         may.extend(read_bucket(bucket));
         may.push(format!("$KV.{bucket}.>"));
+        may.extend(read_objects(bucket));
+        may.extend(write_objects(bucket));
+        may.push(format!("$JS.API.STREAM.PURGE.OBJ_{bucket}"));
     }
     // Whoever waits for the result of a task.
     may.push("_INBOX.>".to_owned());

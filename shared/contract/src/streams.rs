@@ -25,6 +25,12 @@ pub const CONTROL: &str = "control";
 pub const LLM: &str = "llm";
 /// Payloads and results past the message size.
 pub const PAYLOADS: &str = "payloads";
+/// Answers of models that may be given again. Losing it costs calls, nothing else.
+pub const LLM_CACHE: &str = "llm-cache";
+/// How long they are kept, at most.
+pub const LLM_CACHE_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of them that are kept; no more are taken then.
+const LLM_CACHE_BYTES: i64 = 1 << 30;
 /// Documents that tasks name as `obj://documents/<name>`.
 pub const DOCUMENTS: &str = "documents";
 
@@ -157,21 +163,32 @@ pub struct BucketDef {
     pub name: &'static str,
     /// How long a value is kept; zero: for ever.
     pub max_age: Duration,
+    /// Bytes that are kept; -1: not bounded.
+    pub max_bytes: i64,
     /// Copies.
     pub replicas: usize,
 }
 
 /// All key-value buckets.
 pub fn buckets(policy: &Policy) -> Vec<BucketDef> {
-    let bucket =
-        |name, secs| BucketDef { name, max_age: Duration::from_secs(secs), replicas: policy.replicas };
+    let bucket = |name, secs| BucketDef {
+        name,
+        max_age: Duration::from_secs(secs),
+        max_bytes: -1,
+        replicas: policy.replicas,
+    };
     vec![bucket(WORKERS, 5), bucket(CANCELLED, 24 * 3600), bucket(CONTROL, 0), bucket(LLM, 0)]
 }
 
 /// The object stores, with how long an object is kept (zero: for ever).
 pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
-    let store = |name, max_age| BucketDef { name, max_age, replicas: policy.replicas };
-    vec![store(PAYLOADS, policy.results_age * 2), store(DOCUMENTS, Duration::ZERO)]
+    let store = |name, max_age| BucketDef { name, max_age, max_bytes: -1, replicas: policy.replicas };
+    vec![
+        store(PAYLOADS, policy.results_age * 2),
+        BucketDef { max_bytes: LLM_CACHE_BYTES, replicas: 1, ..store(LLM_CACHE, LLM_CACHE_AGE) },
+        // The last that is made: who finds it knows that all is there.
+        store(DOCUMENTS, Duration::ZERO),
+    ]
 }
 
 /// The key in [`CONTROL`] that pauses a pool while it exists.

@@ -11,6 +11,7 @@ mod compose;
 mod documents;
 mod durability;
 mod faults;
+mod model_cache;
 mod model_tasks;
 mod models;
 mod pages;

@@ -28,6 +28,11 @@ pub async fn start(more: &str) -> Option<Models> {
 }
 
 pub async fn start_with(more: &str, options: Options) -> Option<Models> {
+    start_as(more, options, &[]).await
+}
+
+/// With settings of the proxy's own.
+pub async fn start_as(more: &str, options: Options, settings: &[(&str, &str)]) -> Option<Models> {
     let upstream = Upstream::start().await.unwrap();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("providers.toml");
@@ -54,6 +59,7 @@ pub async fn start_with(more: &str, options: Options) -> Option<Models> {
         ("PROVIDER_KEY", KEY),
         ("ACME_KEY", "key-of-acme"),
     ];
+    let own = [&own[..], settings].concat();
     let stack = Stack::start(options.service(PROXY, "tasklane-openai-proxy", &own)).await?;
     Some(Models { stack, upstream, api, folder })
 }
