@@ -9,7 +9,7 @@ use crate::breaker::Outcome;
 use crate::cache::FromCache;
 use crate::retry::{self, Blame, Failure, Hints, Transport};
 
-/// Headers of a provider that its clients look at.
+/// Headers of a provider that its clients look at. Those on trying again are its last word where it refused.
 const PASSED: [&str; 12] = [
     "content-type",
     "retry-after",

@@ -104,7 +104,8 @@ pub async fn pump(mut answer: Response, first: Bytes, mut pump: Pump) -> Ended {
             }
         }
     };
-    if how == How::Broken && !reader.done {
+    // An error that the provider told itself has been passed on: a second one would hide it.
+    if how == How::Broken && !reader.done && reader.tally.error.is_none() {
         let said = ApiError::BadUpstream { model: pump.asked.clone(), reason: "it broke off".to_owned() };
         // Whoever asked may have gone as well.
         drop(pump.out.send(said.event().into()).await);

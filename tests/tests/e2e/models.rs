@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tasklane_testkit::otlp::{OtlpReceiver, ReceivedSpan};
-use tasklane_testkit::upstream::{End, Script, Shape, Upstream};
+use tasklane_testkit::upstream::{End, Ending, Script, Shape, Upstream};
 use tasklane_testkit::wait::{self, PATIENCE};
 use tasklane_testkit::{Options, Stack, port};
 use tempfile::TempDir;
@@ -166,6 +166,30 @@ async fn what_one_model_cannot_do_the_next_of_the_route_does() {
         (&json!("failed"), &json!("TL2320")),
         "{failed}"
     );
+}
+
+#[tokio::test]
+async fn what_a_provider_says_of_trying_again_reaches_the_client() {
+    let Some(models) = start("").await else { return };
+    for (name, value) in [("retry-after", "100"), ("retry-after-ms", "100000"), ("x-should-retry", "false")] {
+        models.upstream.set("upstream-a", Script::limited(name, value));
+        let answer = models.chat("a").await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers().get(name).map(|v| v.to_str().unwrap()), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_mid_stream_is_told_once_in_the_providers_words() {
+    let Some(models) = start("").await else { return };
+    models.upstream.set("upstream-a", Script::ends(Ending::ErrorAfter(4)));
+    let mut asked = chat("a");
+    asked["stream"] = json!(true);
+    let response = json!({"model": "a", "input": "hi", "stream": true});
+    for (path, asked) in [("/chat/completions", asked), ("/responses", response)] {
+        let text = models.post(path, None, &asked).await.text().await.unwrap();
+        assert!(text.contains("the script says so") && !text.contains("broke off"), "{path}: {text}");
+    }
 }
 
 #[tokio::test]
