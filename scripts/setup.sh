@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -23,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/tools.sh
 . "$here/lib/tools.sh"
 
-known="nats-server nats-cli pdfium jaeger cargo-deny"
+known="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
 needed="nats-server pdfium"
 # Without this one nothing runs; without the others something is missing that is said.
 essential=nats-server
@@ -38,6 +38,7 @@ purpose() {
         nats-cli) echo "optional: publish and look at tasks by hand; the tasklane command does it too" ;;
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
+        openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
     esac
 }
 
@@ -114,7 +115,7 @@ for name in "${@:-needed}"; do
     case "$name" in
         all) for tool in $known; do tools+=("$tool"); done ;;
         needed) for tool in $needed; do tools+=("$tool"); done ;;
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny) tools+=("$name") ;;
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node) tools+=("$name") ;;
         *)
             usage
             die "unknown tool '$name'; known: $known, needed, all"

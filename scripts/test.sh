@@ -15,12 +15,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export TASKLANE_STRICT=${TASKLANE_STRICT:-0}
 # Tests find the tools by these, whatever is on the PATH.
 if path=$(scripts/setup.sh --print-path nats-server 2>/dev/null); then export TASKLANE_TEST_NATS_SERVER=$path; fi
+# What only tests use is not among what `make setup` gets.
+scripts/setup.sh openai-python openai-node || true
+if path=$(scripts/setup.sh --print-path openai-python 2>/dev/null); then export TASKLANE_TEST_OPENAI_PYTHON=$path; fi
+if path=$(scripts/setup.sh --print-path openai-node 2>/dev/null); then export TASKLANE_TEST_OPENAI_NODE=$path; fi
 if path=$(scripts/setup.sh --print-path pdfium 2>/dev/null); then export PDFIUM_LIBRARY=$path; fi
 
 # A tool is absent only where the set-up has tried and failed.
 really_absent() {
     case "$1" in
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny)
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node)
             scripts/setup.sh "$1" || true
             ! scripts/setup.sh --print-path "$1" >/dev/null 2>&1
             ;;

@@ -108,6 +108,37 @@ pip_command() {
     return 1
 }
 
+# Python packages, all of them named with their versions, in an environment of their own.
+python_environment() { # REQUIREMENTS FOLDER
+    local python built=$scratch/environment
+    if ! python=$(command -v python3 || command -v python); then
+        echo "no Python is installed"
+        return 1
+    fi
+    "$python" -m venv "$built" 2>&1 || return 1
+    within 300 "$built/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --timeout 5 --retries 1 --requirement "$1" 2>&1 || return 1
+    install_folder "$built" "$2"
+}
+
+# Node packages, as their lock file has them. None of their scripts runs.
+node_modules() { # FOLDER-WITH-LOCK-FILE TARGET
+    local dir=$scratch/node
+    if ! have node || ! have npm || ! version_at_least "$(node --version | tr -d v)" "$node_floor"; then
+        echo "Node $node_floor or later, with npm, is not installed"
+        return 1
+    fi
+    mkdir -p "$dir" && cp "$1/package.json" "$1/package-lock.json" "$dir/"
+    (cd "$dir" && within 300 npm ci --silent --ignore-scripts --no-audit --no-fund --fetch-retries 1) 2>&1 || return 1
+    install_folder "$dir/node_modules" "$2"
+}
+
+# Puts a finished folder under its final name in one step, unless another run was faster.
+install_folder() { # FROM TO
+    mkdir -p "$(dirname "$2")"
+    if [ ! -e "$2" ]; then mv "$1" "$2"; fi
+}
+
 # A program out of a Go module. `go install` refuses a module whose go.mod has a replace line, and asks for
 # the module's newest version, which not every proxy lists; building inside the downloaded module needs neither.
 from_go() { # MODULE VERSION PACKAGE TARGET, where PACKAGE is seen from the module: . or ./cmd/name

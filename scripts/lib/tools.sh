@@ -101,3 +101,15 @@ build_cargo_deny() {
         cargo install --locked "cargo-deny@$cargo_deny_version" --root "$root" --no-track 2>&1 || return 1
     take_from "$root" cargo-deny "$cargo_deny_cached"
 }
+
+# --- OpenAI's client for Python: an environment of its own, by its interpreter. Only tests use it.
+openai_python_cached=$cache/openai-python/$openai_python_version
+where_openai_python() { first_existing "$openai_python_cached/bin/python"; }
+get_openai_python() { way "pip, into an environment of its own" python_environment "$clients/python/requirements.txt" "$openai_python_cached"; }
+
+# --- OpenAI's client for Node: the folder node_modules. Only tests use it.
+openai_node_cached=$cache/openai-node/$openai_node_version/node_modules
+where_openai_node() {
+    have node && version_at_least "$(node --version | tr -d v)" "$node_floor" && first_existing "$openai_node_cached"
+}
+get_openai_node() { way "npm" node_modules "$clients/node" "$openai_node_cached"; }

@@ -12,6 +12,13 @@ pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 15
 jaeger_version=1.76.0
 cargo_deny_version=0.20.2
 
+# OpenAI's own clients, for tests: the version is the one that their lock file has. Node's is the last of the line
+# that Node 20 runs.
+clients=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../tests/clients" && pwd)
+openai_python_version=$(sed -n 's/^openai==//p' "$clients/python/requirements.txt")
+openai_node_version=$(sed -n 's/^ *"openai": "\(.*\)"$/\1/p' "$clients/node/package.json")
+node_floor=20.0.0
+
 # The sha256 of a Python wheel for this platform, or nothing where nobody has verified one yet; pip has
 # then still compared the file with what the package index states.
 wheel_sha256() {

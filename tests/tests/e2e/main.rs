@@ -6,6 +6,7 @@
 mod bad_input;
 mod basics;
 mod cancel;
+mod clients;
 mod command;
 mod compose;
 mod documents;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::api::{CREATED, Content, Stream, pieces, prompt_tokens};
 use super::script::Shape;
+use super::tools;
 
 pub(super) fn answer(id: u64, request: &Value, shape: &Shape) -> Content {
     let usage = usage(request, shape);
@@ -17,9 +18,8 @@ pub(super) fn answer(id: u64, request: &Value, shape: &Shape) -> Content {
     if request["stream"] == true {
         return Content::Stream(stream(&base("chat.completion.chunk"), request, shape, usage, choices));
     }
-    let message = json!({"role": "assistant", "content": shape.text, "refusal": null, "annotations": []});
-    let choice =
-        |index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": "stop"});
+    let said = tools::said(request, shape);
+    let choice = |index| json!({"index": index, "message": said.message, "logprobs": null, "finish_reason": said.finish});
     let mut body = base("chat.completion");
     body["choices"] = (0..choices).map(choice).collect();
     if shape.usage {
@@ -51,9 +51,9 @@ fn stream(base: &Value, request: &Value, shape: &Shape, usage: Value, choices: u
             |index| json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish});
         chunk((0..choices).map(choice).collect(), Value::Null)
     };
-    let mut events = vec![say(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
-    events.extend(pieces(shape).into_iter().map(|piece| say(json!({"content": piece}), Value::Null)));
-    events.push(say(json!({}), json!("stop")));
+    let said = tools::said(request, shape);
+    let mut events: Vec<Bytes> = said.deltas.into_iter().map(|delta| say(delta, Value::Null)).collect();
+    events.push(say(json!({}), json!(said.finish)));
     if with_usage {
         events.push(chunk(json!([]), usage));
     }

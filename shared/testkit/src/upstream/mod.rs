@@ -13,6 +13,7 @@ mod responses;
 mod script;
 mod serve;
 mod shelf;
+mod tools;
 mod wire;
 
 use std::collections::{HashMap, VecDeque};
