@@ -12,7 +12,7 @@ use crate::api_error::ApiError;
 use crate::cache::{Entry, FromCache};
 use crate::client;
 use crate::recording::Heard;
-use crate::sse::{Event, Sniffed, Splitter, Tally, sniff};
+use crate::sse::{Event, Sniffed, Splitter, sniff};
 
 /// An event is no larger than this, in bytes.
 const MOST_OF_EVENT: usize = 8 << 20;
@@ -52,7 +52,7 @@ pub enum How {
 /// What is known of a stream that is over.
 pub struct Ended {
     /// What its events said together.
-    pub tally: Tally,
+    pub tally: Sniffed,
     /// How it ended.
     pub how: How,
     /// All that was passed on, where it was to be kept and its end was there.
@@ -65,7 +65,7 @@ pub struct Ended {
 pub async fn pump(mut answer: Response, first: Bytes, mut pump: Pump) -> Ended {
     let mut reader = Reader {
         splitter: Splitter::new(MOST_OF_EVENT),
-        tally: Tally::default(),
+        tally: Sniffed::default(),
         done: false,
         kept: pump.keeps.map(|_| BytesMut::new()),
         heard: pump.heard.take(),
@@ -136,7 +136,7 @@ pub fn replay(entry: &Entry) -> Pieces {
 
 struct Reader {
     splitter: Splitter,
-    tally: Tally,
+    tally: Sniffed,
     done: bool,
     kept: Option<BytesMut>,
     heard: Option<Heard>,
@@ -151,7 +151,7 @@ async fn forward(reader: &mut Reader, event: Event, pump: &Pump) -> bool {
         if let Some(heard) = &mut reader.heard {
             heard.listen(&data);
         }
-        let said: Sniffed = sniff(&data);
+        let said = sniff(&data);
         hidden = pump.hides_usage && said.usage.is_some() && said.chars == 0 && has_no_choices(&data);
         reader.tally.add(said);
     }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use tasklane_openai_proxy::retry::Hints;
-use tasklane_openai_proxy::sse::{Event, Splitter, Tally, sniff};
+use tasklane_openai_proxy::sse::{Event, Sniffed, Splitter, sniff};
 use tasklane_testkit::upstream::{End, Ending, NAMES, Options, Script, Shape, TEXT, Upstream};
 
 /// Where `needle` begins.
@@ -42,9 +42,9 @@ impl Got {
     }
 
     /// What the events say together, how many there are, and whether the last is `[DONE]`.
-    fn tally(&self) -> (Tally, usize, bool) {
+    fn tally(&self) -> (Sniffed, usize, bool) {
         let (mut splitter, mut events, mut tally) =
-            (Splitter::new(100_000_000), Vec::new(), Tally::default());
+            (Splitter::new(100_000_000), Vec::new(), Sniffed::default());
         for chunk in &self.chunks {
             splitter.feed(chunk.clone().into(), &mut events).unwrap();
         }

@@ -6,7 +6,7 @@ mod sniff;
 mod split;
 
 pub use event::Event;
-pub use sniff::{Sniffed, Tally, Usage, sniff, sniff_value};
+pub use sniff::{Sniffed, Usage, sniff, sniff_value};
 pub use split::{Splitter, TooLarge};
 
 #[cfg(test)]

@@ -26,22 +26,45 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
-/// What was found in one event or answer.
+/// What was found in one event or answer, or, added up, in all events of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sniffed {
-    /// The id of the answer.
+    /// The id of the answer. Added up: the first.
     pub id: Option<String>,
-    /// The model that answered, by the provider's name for it.
+    /// The model that answered, by the provider's name for it. Added up: the first.
     pub model: Option<String>,
-    /// Tokens used.
+    /// Tokens used. Added up: the most that was said of each kind, for providers that report usage along the way count
+    /// upwards, and some end with zeros.
     pub usage: Option<Usage>,
-    /// Why the choices ended, or how a response did (`completed`, `incomplete`, `failed`, `cancelled`).
+    /// Why the choices ended, or how a response did (`completed`, `incomplete`, `failed`, `cancelled`). Added up: in order,
+    /// at most 128.
     pub finish: Vec<String>,
-    /// An error, also one in mid-stream.
+    /// An error, also one in mid-stream. Added up: the first.
     pub error: Option<UpstreamError>,
     /// Characters of content, refusals, reasoning and tool arguments that are new in this event. Estimates the tokens of
     /// a stream that was cut before its usage.
     pub chars: u64,
+}
+
+impl Sniffed {
+    /// Adds what the next event said.
+    pub fn add(&mut self, event: Self) {
+        self.id = self.id.take().or(event.id);
+        self.model = self.model.take().or(event.model);
+        self.error = self.error.take().or(event.error);
+        self.chars = self.chars.saturating_add(event.chars);
+        let room = MAX_FINISH.saturating_sub(self.finish.len());
+        self.finish.extend(event.finish.into_iter().take(room));
+        if let Some(new) = event.usage {
+            let old = self.usage.unwrap_or_default();
+            self.usage = Some(Usage {
+                input: old.input.max(new.input),
+                output: old.output.max(new.output),
+                cached: old.cached.max(new.cached),
+                reasoning: old.reasoning.max(new.reasoning),
+            });
+        }
+    }
 }
 
 /// Looks into an event's data, or into the body of an answer. What is not JSON gives an empty result.
@@ -144,43 +167,4 @@ fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
 
 fn count(value: &Value, field: &str) -> u64 {
     text(value, field).map_or(0, |text| text.chars().count() as u64)
-}
-
-/// What all events of a stream said together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// The first id.
-    pub id: Option<String>,
-    /// The first model.
-    pub model: Option<String>,
-    /// The most that was said of each kind of token: providers that report usage along the way count upwards, and some
-    /// end with zeros.
-    pub usage: Option<Usage>,
-    /// Every finish reason, in order, at most 128.
-    pub finish: Vec<String>,
-    /// The first error.
-    pub error: Option<UpstreamError>,
-    /// Characters of the answer.
-    pub chars: u64,
-}
-
-impl Tally {
-    /// Adds an event.
-    pub fn add(&mut self, event: Sniffed) {
-        self.id = self.id.take().or(event.id);
-        self.model = self.model.take().or(event.model);
-        self.error = self.error.take().or(event.error);
-        self.chars = self.chars.saturating_add(event.chars);
-        let room = MAX_FINISH.saturating_sub(self.finish.len());
-        self.finish.extend(event.finish.into_iter().take(room));
-        if let Some(new) = event.usage {
-            let old = self.usage.unwrap_or_default();
-            self.usage = Some(Usage {
-                input: old.input.max(new.input),
-                output: old.output.max(new.output),
-                cached: old.cached.max(new.cached),
-                reasoning: old.reasoning.max(new.reasoning),
-            });
-        }
-    }
 }

@@ -198,7 +198,7 @@ fn a_tally_keeps_the_most_that_was_said() {
         chars: 2,
         ..Sniffed::default()
     };
-    let mut tally = Tally::default();
+    let mut tally = Sniffed::default();
     for event in [usage(5, 1), usage(5, 3), usage(0, 0), Sniffed::default()] {
         tally.add(event);
     }
