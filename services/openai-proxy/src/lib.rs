@@ -52,22 +52,8 @@ const SLOTS: u32 = 256;
 
 /// Runs as a process until SIGTERM or SIGINT.
 pub async fn main(config: ProxyConfig) -> ExitCode {
-    let guard = match process::start(SERVICE, &config.log) {
-        Ok(guard) => guard,
-        Err(e) => {
-            eprintln!("tasklane-{SERVICE}: {e}");
-            return ExitCode::from(2);
-        }
-    };
-    let ended = run(config).await;
-    guard.shutdown();
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            tracing::error!("{SERVICE} ends: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let log = config.log.clone();
+    process::main(SERVICE, &log, run(config)).await
 }
 
 async fn run(config: ProxyConfig) -> Result<(), String> {

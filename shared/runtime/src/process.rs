@@ -1,5 +1,8 @@
 //! A process of ours: logs, traces, signals, and an exit code that says how it ended.
 
+use std::fmt::Display;
+use std::process::ExitCode;
+
 use serde::{Deserialize, Serialize};
 use tasklane_telemetry::{LogFormat, LogSettings, TraceSettings, TracingGuard, init_logs, init_tracing};
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,11 +45,37 @@ impl LogConfig {
     }
 }
 
+/// Runs a service as a process: logs and traces around it, and the exit code that says how it ended: 2 where it could not
+/// begin, 1 where it failed.
+pub async fn main<E: Display>(
+    service: &str,
+    log: &LogConfig,
+    run: impl Future<Output = Result<(), E>>,
+) -> ExitCode {
+    let guard = match start(service, log) {
+        Ok(guard) => guard,
+        Err(e) => {
+            eprintln!("tasklane-{service}: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = run.await;
+    // What is said after this reaches the log, but no collector of traces.
+    guard.shutdown();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            tracing::error!("{service} ends: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Starts logs and traces. Keep the guard until the end.
 ///
 /// # Errors
 /// A level that cannot be read, or a second start.
-pub fn start(service: &str, log: &LogConfig) -> Result<TracingGuard, tasklane_telemetry::TelemetryError> {
+fn start(service: &str, log: &LogConfig) -> Result<TracingGuard, tasklane_telemetry::TelemetryError> {
     init_logs(service, &log.settings())?;
     init_tracing(service, &TraceSettings::from_env())
 }

@@ -187,23 +187,8 @@ impl Worker {
     /// Logs, traces, connection, signals: runs the worker as a process until it is told to stop. Returns the exit
     /// code.
     pub async fn main(self, nats: BusConfig, worker: WorkerConfig, log: LogConfig) -> std::process::ExitCode {
-        let guard = match process::start(&self.service, &log) {
-            Ok(guard) => guard,
-            Err(e) => {
-                eprintln!("tasklane-{}: {e}", self.service);
-                return std::process::ExitCode::from(2);
-            }
-        };
         let service = self.service.clone();
-        let ended = self.connect_and_run(nats, worker).await;
-        guard.shutdown();
-        match ended {
-            Ok(()) => std::process::ExitCode::SUCCESS,
-            Err(e) => {
-                tracing::error!("{service} ends: {e}");
-                std::process::ExitCode::FAILURE
-            }
-        }
+        process::main(&service, &log, self.connect_and_run(nats, worker)).await
     }
 
     async fn connect_and_run(self, nats: BusConfig, worker: WorkerConfig) -> Result<(), WorkerError> {
