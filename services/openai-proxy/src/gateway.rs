@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::config::{ProxyConfig, RecordingConfig};
 use crate::ledger::{Amounts, BookError, What};
 use crate::meters::{self, Meters};
-use crate::order::candidates;
+use crate::order::{candidates, cheaper};
 use crate::pass::{self, Passing};
 use crate::retry::{self, Bounds, Next};
 use crate::settle::Held;
@@ -69,6 +69,8 @@ enum Tried {
     Answered(Answered),
     /// Somebody else may do it; this is the answer where nobody does.
     Next(Result<Whole, ApiError>),
+    /// The tenant has not the money for this one; a cheaper one may still fit.
+    TooDear(ApiError),
     Final(ApiError),
 }
 
@@ -211,8 +213,10 @@ impl Gateway {
     async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ApiError> {
         let ask = asking.ask;
         let mut last = None;
-        for model in &asking.candidates {
-            let estimate = tokens::estimate(&ask.body, Some(model.max_output_tokens).filter(|n| *n > 0));
+        let mut left = asking.candidates.clone();
+        while !left.is_empty() {
+            let model = left.remove(0);
+            let estimate = tokens::of_model(&ask.body, model);
             let call = Call {
                 catalog: asking.catalog,
                 ask,
@@ -226,6 +230,10 @@ impl Gateway {
                 Tried::Answered(answered) => return Ok(answered),
                 Tried::Final(e) => return Err(e),
                 Tried::Next(said) => last = Some(said),
+                Tried::TooDear(e) => {
+                    left = cheaper(left, model, &ask.body);
+                    last = Some(Err(e));
+                }
             }
         }
         let nobody = || Err(ApiError::UpstreamDown { model: ask.body.model.clone(), retry_in: None });
@@ -291,8 +299,7 @@ impl Gateway {
                 return Err(Tried::Next(Err(refusal)));
             }
             match (call.tenant.when_spent, opens) {
-                // A cheaper model of the route may still fit.
-                (WhenSpent::Cheaper, _) if is_money(&error) => return Err(Tried::Next(Err(refusal))),
+                (WhenSpent::Cheaper, _) if is_money(&error) => return Err(Tried::TooDear(refusal)),
                 (WhenSpent::Queue, Some(at)) if call.ask.waits => {
                     let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(10));
                     if Instant::now() + wait >= call.until {

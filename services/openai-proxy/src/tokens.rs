@@ -1,6 +1,7 @@
 //! How many tokens a request will use: an estimate to reserve by. What is charged in the end is what the provider counts.
 
 use crate::body::{Body, Endpoint};
+use crate::catalog::Model;
 
 /// Past this, counting exactly costs more than it is worth: four bytes a token is what English text has.
 const EXACT_BYTES: usize = 64 * 1024;
@@ -30,6 +31,11 @@ pub fn estimate(body: &Body, max_output: Option<u64>) -> Estimate {
         }
     };
     Estimate { input, output }
+}
+
+/// Estimates a request to a model.
+pub fn of_model(body: &Body, model: &Model) -> Estimate {
+    estimate(body, Some(model.max_output_tokens).filter(|n| *n > 0))
 }
 
 /// Tokens of a text in the vocabulary `o200k_base`, which OpenAI's present models use; JSON's own signs count too, which

@@ -243,6 +243,31 @@ async fn a_budget_is_kept_by_all_replicas_and_over_a_restart() {
 }
 
 #[tokio::test]
+async fn who_runs_out_of_money_is_answered_by_a_cheaper_model_and_never_by_a_dearer_one() {
+    let dear = |id: &str, usd: u32| {
+        format!(
+            "[models.{id}]\nprovider = \"p\"\ncontext_tokens = 8000\nmax_output_tokens = 100\nprice = {{ input = {usd}, \
+             output = {usd} }}\n"
+        )
+    };
+    let rest = "[routes.three]\ncandidates = [\"dear\", \"dearest\", \"a\"]\n[tenants.acme]\nkeys = [{ env = \"ACME_KEY\" \
+                }]\nbudgets = [{ usd = 1.0, per = \"day\" }]\nwhen_spent = \"cheaper\"\n";
+    let Some(models) = start(&[dear("dear", 5_000), dear("dearest", 10_000), rest.to_owned()].concat()).await
+    else {
+        return;
+    };
+    let mut answered = Vec::new();
+    while answered.last().is_none_or(|model| model != "a") {
+        let answer = models.post("/chat/completions", Some("key-of-acme"), &chat("three")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "after {answered:?}");
+        answered.push(answer.headers()["x-tasklane-model"].to_str().unwrap().to_owned());
+        assert!(answered.len() < 20, "{answered:?}");
+    }
+    assert_eq!(answered[0], "dear");
+    assert!(!answered.iter().any(|model| model == "dearest"), "{answered:?}");
+}
+
+#[tokio::test]
 async fn who_asks_wrongly_is_told_as_clients_expect() {
     let Some(models) = start("[tenants.acme]\nkeys = [{ env = \"ACME_KEY\" }]\nmodels = [\"b\"]\n").await
     else {

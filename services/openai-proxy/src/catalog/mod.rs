@@ -95,22 +95,6 @@ impl Catalog {
         self.route(alias).map_or_else(Vec::new, |route| route.in_order(random))
     }
 
-    /// The models of an alias, the cheapest first, for a request of three input tokens to each output token. Use
-    /// [`Self::cheapest_first_for`] where the request is at hand.
-    #[must_use]
-    pub fn cheapest_first(&self, alias: &str) -> Vec<&Model> {
-        self.cheapest_first_for(alias, 3_000, 1_000)
-    }
-
-    /// The models of an alias, the cheapest for so many input and output tokens first; models that cost the same stay
-    /// in the order of the file. Empty for an alias that does not exist.
-    #[must_use]
-    pub fn cheapest_first_for(&self, alias: &str, input_tokens: u64, output_tokens: u64) -> Vec<&Model> {
-        let mut models = self.route(alias).map_or_else(Vec::new, Route::as_written);
-        models.sort_by_key(|model| model.price.cost(input_tokens, 0, output_tokens));
-        models
-    }
-
     /// The rules for a tenant; those of [`DEFAULT_TENANT`] for one that the file does not name.
     ///
     /// What is used counts for the [`Tenant::name`] that comes back, not for the name that was asked for: otherwise

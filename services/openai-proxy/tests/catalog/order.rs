@@ -95,24 +95,3 @@ fn a_plain_list_is_an_order_and_weights_alone_share() {
     assert_eq!(firsts[6..], ["local-small"; 2]);
     assert_eq!(ids(&catalog.candidates_in_order("fast", 0.9)), ["local-small", "gpt-small"]);
 }
-
-#[test]
-fn cheapest_depends_on_the_request_and_ties_stay_as_written() {
-    let text = r#"
-        [providers.p]
-        base_url = "http://h"
-        [models]
-        reads = { provider = "p", context_tokens = 9, max_output_tokens = 9, price = { input = 1, output = 9 } }
-        writes = { provider = "p", context_tokens = 9, max_output_tokens = 9, price = { input = 3, output = 2.5 } }
-        same = { provider = "p", context_tokens = 9, max_output_tokens = 9, price = { input = 3, output = 2.5 } }
-        [routes.r]
-        candidates = ["writes", "same", "reads"]
-    "#;
-    let priced = catalog(text);
-    assert_eq!(ids(&priced.cheapest_first_for("r", 1_000, 10)), ["reads", "writes", "same"]);
-    assert_eq!(ids(&priced.cheapest_first_for("r", 10, 1_000)), ["writes", "same", "reads"]);
-    // 3 * 3 + 2.5 against 3 * 1 + 9.
-    assert_eq!(ids(&priced.cheapest_first("r")), ["writes", "same", "reads"]);
-    let example = catalog(EXAMPLE);
-    assert_eq!(ids(&example.cheapest_first("best")), ["local-small", "gpt-small", "gpt-large"]);
-}
