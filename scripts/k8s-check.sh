@@ -19,13 +19,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/fetch.sh
 . scripts/lib/fetch.sh
 
-# 5.8.3 wants Go 1.27.
-kustomize_version=5.8.1
-# The oldest that was tried; kubectl 1.32 has it.
-kustomize_floor=5.5.0
-# Its schemas are those of Kubernetes 1.37 and older.
-schemas_version=1.37.0
-
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

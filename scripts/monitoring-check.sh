@@ -18,17 +18,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/step.sh
 # shellcheck source=scripts/lib/versions.sh
 . scripts/lib/versions.sh
+# shellcheck source=scripts/lib/scratch.sh
+. scripts/lib/scratch.sh
 # shellcheck source=scripts/lib/fetch.sh
 . scripts/lib/fetch.sh
 # shellcheck source=scripts/lib/ways.sh
 . scripts/lib/ways.sh
 
-# The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
-prometheus_version=3.15.0
 prometheus_module=github.com/prometheus/prometheus
-prometheus_module_version=0.315.0
-# The oldest promtool with which rules and tests were tried, which is Debian 12's; the newest is the one above.
-promtool_floor=2.42.0
 release=https://github.com/prometheus/prometheus/releases/download/v$prometheus_version
 
 promtool_cached=$cache/bin/promtool-$prometheus_version/promtool
@@ -99,18 +96,6 @@ missing() { # TOOL WHAT-IS-NOT-CHECKED STRICT-QUESTION...
         die "$tool could have been had here, and was not; without it $what"
     fi
     echo "note: $what: $tool could not be had"
-}
-
-scratch=''
-make_scratch() {
-    mkdir -p "$cache/tmp"
-    scratch=$(mktemp -d "$cache/tmp/monitoring.XXXXXX")
-    trap 'stop_children; chmod -R u+w "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
-    trap 'exit 130' INT TERM
-}
-stop_children() {
-    local job
-    for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done
 }
 
 check_config() { "$promtool" check config config/prometheus/prometheus.yml; }

@@ -16,6 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/say.sh"
 # shellcheck source=scripts/lib/versions.sh
 . "$here/lib/versions.sh"
+# shellcheck source=scripts/lib/scratch.sh
+. "$here/lib/scratch.sh"
 # shellcheck source=scripts/lib/fetch.sh
 . "$here/lib/fetch.sh"
 # shellcheck source=scripts/lib/ways.sh
@@ -73,20 +75,7 @@ set_up() {
     return 1
 }
 
-# Temporary files live beside the final ones, so that a rename is one step, and go whatever happens.
-make_scratch() {
-    if [ -n "$scratch" ]; then return 0; fi
-    mkdir -p "$cache/tmp"
-    scratch=$(mktemp -d "$cache/tmp/setup.XXXXXX")
-    trap 'stop_children; chmod -R u+w "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
-    trap 'exit 130' INT TERM
-}
-stop_children() {
-    local job
-    for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done
-}
-
-scratch='' fetched=no missing_needed=no summary=()
+fetched=no missing_needed=no summary=()
 
 place_pdfium() {
     local library

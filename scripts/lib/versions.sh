@@ -12,6 +12,18 @@ pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 15
 jaeger_version=1.76.0
 cargo_deny_version=0.20.2
 
+# Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
+prometheus_version=3.15.0
+prometheus_module_version=0.315.0
+# The oldest promtool with which rules and tests were tried, which is Debian 12's; the newest is the one above.
+promtool_floor=2.42.0
+# 5.8.3 wants Go 1.27.
+kustomize_version=5.8.1
+# The oldest that was tried; kubectl 1.32 has it.
+kustomize_floor=5.5.0
+# Of the Python package kubernetes-validate: the schemas of Kubernetes 1.37 and older.
+schemas_version=1.37.0
+
 # OpenAI's own clients, for tests: the version is the one that their lock file has. Node's is the last of the line
 # that Node 20 runs.
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../tests/clients" && pwd)
