@@ -1,6 +1,7 @@
 //! A child process in a group of its own: its log in a file, signals, its end.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,17 @@ pub struct Running {
     name: String,
 }
 
+/// A program without our variables: the settings of whoever runs the tests are not the test's.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (key, _) in std::env::vars_os() {
+        if key.to_str().is_some_and(|k| k.starts_with("TASKLANE_") || k.starts_with("OTEL_")) {
+            command.env_remove(key);
+        }
+    }
+    command
+}
+
 impl Plan {
     /// Starts it; what it writes is appended to `<logs>/<name>.log`.
     ///
@@ -43,14 +55,8 @@ impl Plan {
     pub fn start(&self, logs: &Path) -> Running {
         let log = log_file(logs, &self.name);
         let errors = log.try_clone().unwrap_or_else(|e| panic!("the log of {}: {e}", self.name));
-        let mut command = Command::new(&self.program);
+        let mut command = command(&self.program);
         command.args(&self.args).stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
-        // The settings of whoever runs the tests are not the test's.
-        for (key, _) in std::env::vars_os() {
-            if key.to_str().is_some_and(|k| k.starts_with("TASKLANE_") || k.starts_with("OTEL_")) {
-                command.env_remove(key);
-            }
-        }
         let spawned = command.envs(&self.env).spawn();
         let child = spawned.unwrap_or_else(|e| panic!("{} cannot be started: {e}", self.program.display()));
         guard::watch(child.id());

@@ -4,18 +4,13 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 use tasklane_testkit::wait::PATIENCE;
-use tasklane_testkit::{Options, Stack, tool};
+use tasklane_testkit::{Options, Stack, child, tool};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 /// The command with a connection to the stack, and no other setting.
 fn tasklane(stack: &Stack, args: &[&str]) -> Command {
-    let mut command = Command::new(tool::ours("tasklane"));
-    for (key, _) in std::env::vars_os() {
-        if key.to_str().is_some_and(|k| k.starts_with("TASKLANE_") || k.starts_with("OTEL_")) {
-            command.env_remove(key);
-        }
-    }
+    let mut command = Command::from(child::command(tool::ours("tasklane")));
     command.env("TASKLANE_NATS_URL", stack.url()).args(args).stdin(Stdio::null()).kill_on_drop(true);
     command
 }

@@ -2,10 +2,9 @@
 //! variables is what the program reads.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use serde_json::Value;
-use tasklane_testkit::tool;
+use tasklane_testkit::{child, tool};
 
 use super::pages::services;
 
@@ -31,8 +30,8 @@ fn environment(service: &Value) -> BTreeMap<String, String> {
 
 /// What a service makes of these variables.
 fn printed(service: &str, variables: &BTreeMap<String, String>) -> String {
-    let mut command = Command::new(tool::ours(&format!("tasklane-{service}")));
-    command.env_clear().envs(variables).arg("--print-config");
+    let mut command = child::command(tool::ours(&format!("tasklane-{service}")));
+    command.envs(variables).arg("--print-config");
     let said = command.output().unwrap_or_else(|e| panic!("{service}: {e}"));
     let errors = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.status.success(), "{service} refuses its settings: {errors}");

@@ -1,10 +1,10 @@
 //! What an operator sees: pages, configuration, exits.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::json;
-use tasklane_testkit::{Client, Options, Stack, http, tool, wait};
+use tasklane_testkit::{Client, Options, Stack, child, http, tool, wait};
 
 /// The services, as the folders say: a list here would be forgotten with the first addition.
 pub fn services() -> Vec<String> {
@@ -22,13 +22,7 @@ fn run(service: &str, args: &[&str], env: &[(&str, &str)]) -> Option<Output> {
         tool::skipped(&program.display().to_string(), "(`make test` builds it)");
         return None;
     }
-    let mut command = Command::new(program);
-    for (key, _) in std::env::vars_os() {
-        if key.to_str().is_some_and(|k| k.starts_with("TASKLANE_")) {
-            command.env_remove(key);
-        }
-    }
-    Some(command.args(args).envs(env.iter().copied()).output().unwrap())
+    Some(child::command(program).args(args).envs(env.iter().copied()).output().unwrap())
 }
 
 fn text(bytes: &[u8]) -> String {
