@@ -37,21 +37,17 @@ pub(crate) struct Batches {
     queues: Mutex<HashMap<&'static str, mpsc::Sender<Item>>>,
 }
 
-/// The stream that captures a subject; none where a batch is no use.
-fn stream_of(subject: &str) -> Option<&'static str> {
-    match subject.split('.').next() {
-        // A schedule replaces the one before it, which a batch does not do.
-        Some("tasks") if !subject.starts_with("tasks.sched.") => Some(streams::TASKS),
-        Some("work") => Some(streams::WORK),
-        Some("results") => Some(streams::RESULTS),
-        _ => None,
-    }
+/// The stream whose batches a message joins. None for a schedule, which replaces the one before it, as a batch does not;
+/// and for a dead letter, of which there are few.
+fn batched(subject: &str) -> Option<&'static str> {
+    let is_schedule = subject.starts_with("tasks.sched.");
+    streams::stream_of(subject).filter(|stream| !is_schedule && *stream != streams::DEAD)
 }
 
 impl Batches {
     /// Puts a message into its stream's next batch. Gives it back where it belongs to none.
     pub(crate) async fn put(&self, bus: &Bus, out: Outgoing) -> Result<oneshot::Receiver<Answer>, Outgoing> {
-        let Some(stream) = stream_of(&out.subject) else { return Err(out) };
+        let Some(stream) = batched(&out.subject) else { return Err(out) };
         if out.body.len() + HEADROOM > bus.max_payload() {
             return Err(out);
         }

@@ -118,6 +118,17 @@ pub fn streams(policy: &Policy) -> Vec<StreamDef> {
     ]
 }
 
+/// The stream that captures a subject, by its first word; none for what is not stored.
+pub fn stream_of(subject: &str) -> Option<&'static str> {
+    match subject.split('.').next() {
+        Some("tasks") => Some(TASKS),
+        Some("work") => Some(WORK),
+        Some("results") => Some(RESULTS),
+        Some("dead") => Some(DEAD),
+        _ => None,
+    }
+}
+
 /// A durable pull consumer's definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerDef {
@@ -194,4 +205,22 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
 /// The key in [`CONTROL`] that pauses a pool while it exists.
 pub fn pause_key(pool: &str) -> String {
     format!("pause.{pool}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subject_of_a_stream_leads_to_it() {
+        for stream in streams(&Policy::default()) {
+            for subject in &stream.subjects {
+                let one = subject.replace(['*', '>'], "x");
+                assert_eq!(stream_of(&one), Some(stream.name), "{one}");
+            }
+        }
+        for none in ["", "events.echo.x.started", "api.run.echo", "result.x", "_INBOX.x"] {
+            assert_eq!(stream_of(none), None, "{none}");
+        }
+    }
 }
