@@ -1,27 +1,35 @@
 //! The ledger on a bucket of ours: which accounts a call is charged to, with which limits.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tasklane_runtime::bus::Bus;
 use tasklane_runtime::bus::kv::Bucket;
-use tasklane_runtime::contract::streams;
+use tasklane_runtime::contract::{streams, time};
 use tokio::sync::OnceCell;
 
-use crate::catalog::{Catalog, Limits as Written, Model, Per, Provider, Tenant};
+use crate::catalog::{Budget, Catalog, Limits as Written, Model, Per, Provider, Tenant};
+use crate::ledger::cas::CasError;
 use crate::ledger::{
     self, Amounts, Book, BookError, Charge, Limits, Period, PutError, Reservation, Store, Unavailable, What,
 };
 use crate::meters::Meters;
+use crate::sheets::Sheets;
 
 /// The bucket of the ledger, opened when it is first needed: the router may make it later than we start.
+#[derive(Clone)]
 pub struct BucketStore {
     bus: Bus,
-    bucket: OnceCell<Bucket>,
+    bucket: Arc<OnceCell<Bucket>>,
 }
 
 impl BucketStore {
-    async fn bucket(&self) -> Result<&Bucket, Unavailable> {
+    /// The bucket itself, for what the ledger does not need of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if it cannot be opened now.
+    pub async fn bucket(&self) -> Result<&Bucket, Unavailable> {
         self.bucket
             .get_or_try_init(|| self.bus.bucket(streams::LLM))
             .await
@@ -48,13 +56,18 @@ const SHOWN_EVERY: u64 = 40;
 
 /// Milliseconds since the epoch.
 pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(time::now_us()).unwrap_or_default() / 1_000
 }
 
-/// The accounts of this replica.
+/// Time and chance as they are.
+fn sources() -> ledger::book::Sources {
+    ledger::book::Sources { now_ms: Box::new(now_ms), random: Box::new(rand::random::<f64>) }
+}
+
+/// The accounts of this replica, and what its calls used.
 pub struct Books {
     book: Book<BucketStore>,
+    sheets: Sheets,
 }
 
 /// Whose limit was reached.
@@ -67,12 +80,16 @@ pub enum Whose {
 }
 
 impl Books {
-    /// Opens the ledger. `replica` is another one at every start.
-    pub fn open(bus: &Bus, replica: &str) -> Self {
-        let store = BucketStore { bus: bus.clone(), bucket: OnceCell::new() };
-        let sources =
-            ledger::book::Sources { now_ms: Box::new(now_ms), random: Box::new(rand::random::<f64>) };
-        Self { book: Book::new(store, replica, sources) }
+    /// Opens the ledger. `replica` is another one at every start; usage is kept for `keep_days`.
+    pub fn open(bus: &Bus, replica: &str, keep_days: u64) -> Self {
+        let store = BucketStore { bus: bus.clone(), bucket: Arc::default() };
+        let sheets = Sheets::new(store.clone(), replica, sources(), keep_days);
+        Self { book: Book::new(store, replica, sources()), sheets }
+    }
+
+    /// What was used, by tenant, model and day.
+    pub fn sheets(&self) -> &Sheets {
+        &self.sheets
     }
 
     /// Reserves an estimate in the accounts of tenant, model and provider: in all of them or in none.
@@ -116,13 +133,25 @@ impl Books {
 
     /// Keeps leases and writes what was used, until the process ends.
     pub async fn keep(&self, catalog: impl Fn() -> Arc<Catalog>, meters: &Meters) {
+        // Apart, for a lease ends soon, and the statistics may wait.
+        tokio::join!(self.keep_leases(catalog, meters), self.sheets.keep());
+    }
+
+    async fn keep_leases(&self, catalog: impl Fn() -> Arc<Catalog>, meters: &Meters) {
+        let mut now = catalog();
+        let mut limits = all_limits(&now);
         for round in 0u64.. {
             tokio::time::sleep(EVERY).await;
-            let now = catalog();
+            let newest = catalog();
+            if !Arc::ptr_eq(&now, &newest) {
+                limits = all_limits(&newest);
+                now = newest;
+            }
             if round % SHOWN_EVERY == 0 {
                 self.show(&now, meters).await;
             }
-            if let Err(e) = self.book.maintain(|key| limits_of(&now, key)).await {
+            // No limits for an account that the catalog does not name any more.
+            if let Err(e) = self.book.maintain(|key| limits.get(key).copied().unwrap_or_default()).await {
                 tracing::warn!("the ledger could not be written now: {e}");
             }
         }
@@ -130,28 +159,41 @@ impl Books {
 
     /// How much of every budget is spent.
     async fn show(&self, catalog: &Catalog, meters: &Meters) {
-        for tenant in catalog.tenants() {
-            for budget in &tenant.budgets {
-                let (period, window) = match budget.per {
-                    Per::Day => (Period::Day, "day"),
-                    Per::Month => (Period::Month, "month"),
-                };
-                match self.book.account(&ledger::book::key("tenant", &tenant.name)).await {
-                    Ok(account) => {
-                        let used = account.used(What::Money(period), now_ms());
-                        meters.spent(&tenant.name, window, used as f64 / budget.nano_usd as f64);
+        for tenant in catalog.tenants().filter(|tenant| !tenant.budgets.is_empty()) {
+            match self.spent(tenant).await {
+                Ok(spent) => {
+                    for (budget, used) in spent {
+                        let share = used as f64 / budget.nano_usd as f64;
+                        meters.spent(&tenant.name, budget.per.word(), share);
                     }
-                    Err(e) => tracing::debug!(tenant = tenant.name, "its budget is not known now: {e}"),
                 }
+                Err(e) => tracing::debug!(tenant = tenant.name, "its budgets are not known now: {e}"),
             }
         }
     }
 
-    /// Gives back what is leased and not used.
+    /// How much of each of a tenant's budgets is spent or held, in nano-US-dollars, as the bucket has it.
+    ///
+    /// # Errors
+    /// [`CasError`] if its account cannot be read.
+    pub async fn spent(&self, tenant: &Tenant) -> Result<Vec<(Budget, u64)>, CasError> {
+        let account = self.book.account(&ledger::book::key("tenant", &tenant.name)).await?;
+        let used = |budget: &Budget| {
+            let period = match budget.per {
+                Per::Day => Period::Day,
+                Per::Month => Period::Month,
+            };
+            (*budget, account.used(What::Money(period), now_ms()))
+        };
+        Ok(tenant.budgets.iter().map(used).collect())
+    }
+
+    /// Gives back what is leased and not used, and writes what was used.
     pub async fn close(&self) {
         if let Err(e) = self.book.shutdown().await {
             tracing::warn!("the ledger could not be closed; what is leased comes back by itself: {e}");
         }
+        self.sheets.close().await;
     }
 }
 
@@ -173,11 +215,10 @@ pub fn of_tenant(tenant: &Tenant) -> Limits {
     }
 }
 
-/// The limits that hold for an account now; none for one that the catalog does not name any more.
-fn limits_of(catalog: &Catalog, key: &str) -> Limits {
-    let tenant = catalog.tenants().find(|t| ledger::book::key("tenant", &t.name) == key).map(of_tenant);
-    let model = || catalog.models().find(|m| ledger::book::key("model", &m.id) == key).map(|m| of(&m.limits));
-    let provider =
-        || catalog.providers().find(|p| ledger::book::key("provider", &p.name) == key).map(|p| of(&p.limits));
-    tenant.or_else(model).or_else(provider).unwrap_or_default()
+/// The limits of every account that a catalog names.
+fn all_limits(catalog: &Catalog) -> HashMap<String, Limits> {
+    let tenants = catalog.tenants().map(|t| (ledger::book::key("tenant", &t.name), of_tenant(t)));
+    let models = catalog.models().map(|m| (ledger::book::key("model", &m.id), of(&m.limits)));
+    let providers = catalog.providers().map(|p| (ledger::book::key("provider", &p.name), of(&p.limits)));
+    tenants.chain(models).chain(providers).collect()
 }

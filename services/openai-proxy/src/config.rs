@@ -7,6 +7,9 @@ use tasklane_runtime::config::{Config, Problem};
 use tasklane_runtime::contract::streams;
 use tasklane_runtime::process::LogConfig;
 
+/// Usage is kept for ten years at most.
+const MAX_KEEP_DAYS: u64 = 3_660;
+
 /// The configuration of the openai-proxy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +28,8 @@ pub struct ProxyConfig {
     pub cache: CacheConfig,
     /// Prompts and answers in spans.
     pub recording: RecordingConfig,
+    /// What was used, by tenant, model and day.
+    pub usage: UsageConfig,
 }
 
 /// What HTTP clients call.
@@ -130,6 +135,14 @@ impl CacheConfig {
     }
 }
 
+/// What was used, by tenant, model and day.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UsageConfig {
+    /// Days for which it is kept.
+    pub keep_days: u64,
+}
+
 impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
@@ -140,7 +153,14 @@ impl Default for ProxyConfig {
             providers: ProvidersConfig::default(),
             cache: CacheConfig::default(),
             recording: RecordingConfig::default(),
+            usage: UsageConfig::default(),
         }
+    }
+}
+
+impl Default for UsageConfig {
+    fn default() -> Self {
+        Self { keep_days: 400 }
     }
 }
 
@@ -170,6 +190,9 @@ impl Config for ProxyConfig {
             if value < 1024 {
                 problems.push(Problem::new(key, "must be at least 1024"));
             }
+        }
+        if !(1..=MAX_KEEP_DAYS).contains(&self.usage.keep_days) {
+            problems.push(Problem::new("usage.keep_days", format!("must be from 1 to {MAX_KEEP_DAYS}")));
         }
         problems
     }

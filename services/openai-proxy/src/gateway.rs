@@ -287,7 +287,9 @@ impl Gateway {
         let need = Amounts { requests: 1, tokens, nano_usd: price };
         loop {
             let (whose, error) = match self.books.reserve(call.tenant, call.model, need).await {
-                Ok((tenant, candidate)) => return Ok(Held { tenant, candidate }),
+                Ok((tenant, candidate)) => {
+                    return Ok(Held { tenant, candidate, books: Arc::clone(&self.books) });
+                }
                 Err(refused) => refused,
             };
             let refusal = refusal(&call.ask.body.model, &call.tenant.name, &error);

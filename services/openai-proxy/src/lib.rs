@@ -25,6 +25,7 @@ pub mod pass;
 pub mod recording;
 pub mod retry;
 pub mod settle;
+pub mod sheets;
 pub mod source;
 pub mod sse;
 pub mod stream;
@@ -85,7 +86,7 @@ fn gateway(
     config: &ProxyConfig,
 ) -> Result<(Arc<gateway::Gateway>, Arc<books::Books>), String> {
     let replica = tasklane_runtime::contract::id::fresh();
-    let books = Arc::new(books::Books::open(bus, &replica));
+    let books = Arc::new(books::Books::open(bus, &replica, config.usage.keep_days));
     let client = client::Client::new()?;
     let gateway = gateway::Gateway::new(source, client, Arc::clone(&books), bus, metrics, config);
     Ok((Arc::new(gateway), books))

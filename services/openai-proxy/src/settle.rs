@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tasklane_runtime::telemetry::Span;
 
+use crate::books::Books;
 use crate::breaker::Outcome;
 use crate::breakers::Turn;
 use crate::catalog::{Catalog, Model};
@@ -19,15 +20,18 @@ pub struct Held {
     pub tenant: Reservation,
     /// Of the model's and the provider's.
     pub candidate: Reservation,
+    /// Where it is written down what was used.
+    pub books: Arc<Books>,
 }
 
 impl Held {
     /// Replaces the estimate by what was used. Returns what it cost.
-    fn settle(self, model: &Model, usage: Usage) -> u64 {
+    fn settle(self, model: &Model, tenant: &str, usage: Usage) -> u64 {
         let nano_usd = model.price.cost(usage.input, usage.cached, usage.output);
         let actual = Amounts { requests: 1, tokens: usage.input + usage.output, nano_usd };
         self.tenant.settle(actual);
         self.candidate.settle(actual);
+        self.books.sheets().record(tenant, &model.id, usage, nano_usd);
         nano_usd
     }
 
@@ -50,7 +54,7 @@ pub struct Trying {
 
 /// Settles what a call used: in the books, in the counters, in its span.
 pub fn charge(held: Held, model: &Model, tenant: &str, usage: Usage, meters: &Meters, span: &mut Span) {
-    let nano_usd = held.settle(model, usage);
+    let nano_usd = held.settle(model, tenant, usage);
     meters.used(tenant, model, usage, nano_usd);
     meters::note(span, usage, nano_usd);
 }

@@ -91,6 +91,33 @@ impl Bucket {
         self.store.delete(key).await.map_err(|e| BusError::js(format!("remove {key}"), e))
     }
 
+    /// The keys that fit a pattern such as `usage.*.acme`, in no order, and at most so many. One that was
+    /// [removed](Bucket::remove) is among them.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn keys(&self, pattern: &str, most: usize) -> Result<Vec<String>, BusError> {
+        let failed = |e| BusError::js(format!("list {pattern}"), e);
+        let prefix = &self.store.prefix;
+        let found = self.store.stream.info_with_subjects(format!("{prefix}{pattern}")).await;
+        let mut found = found.map_err(failed)?.take(most);
+        let mut keys = Vec::new();
+        while let Some(subject) = found.next().await {
+            let (subject, _) = subject.map_err(failed)?;
+            keys.extend(subject.strip_prefix(prefix.as_str()).map(str::to_owned));
+        }
+        Ok(keys)
+    }
+
+    /// Removes all keys that fit a pattern, and leaves no trace of them.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn purge(&self, pattern: &str) -> Result<(), BusError> {
+        let purged = self.store.stream.purge().filter(format!("{}{pattern}", self.store.prefix)).await;
+        purged.map(drop).map_err(|e| BusError::js(format!("purge {pattern}"), e))
+    }
+
     /// All that is in the bucket, then every change. The stream ends where the server forgets the watcher; watch
     /// again then.
     ///

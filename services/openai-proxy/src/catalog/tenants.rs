@@ -28,6 +28,17 @@ pub enum Per {
     Month,
 }
 
+impl Per {
+    /// The word for it in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+}
+
 /// What follows when a budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenSpent {
@@ -38,6 +49,18 @@ pub enum WhenSpent {
     Queue,
     /// The next cheaper model of the route answers.
     Cheaper,
+}
+
+impl WhenSpent {
+    /// The word for it in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Queue => "queue",
+            Self::Cheaper => "cheaper",
+        }
+    }
 }
 
 /// Money for a time.

@@ -46,6 +46,20 @@ fn date(day: u64) -> Date {
         .map_or(Date::MAX, |at| at.to_zoned(TimeZone::UTC).date())
 }
 
+/// A day as people write it, such as `2026-11-21`.
+#[must_use]
+pub fn day_name(day: u64) -> String {
+    date(day).to_string()
+}
+
+/// The day that a text such as `2026-11-21` names, counted from the epoch; nothing before 1970.
+#[must_use]
+pub fn parse_day(text: &str) -> Option<u64> {
+    let date: Date = text.parse().ok().filter(|_| text.len() == "2026-11-21".len())?;
+    let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    u64::try_from(midnight.as_second()).ok().map(|seconds| seconds / 86_400)
+}
+
 /// The calendar month of a day, as year times twelve plus month (0 to 11).
 #[must_use]
 pub fn month_of_day(day: u64) -> u64 {
@@ -59,4 +73,28 @@ pub fn month_end_ms(day: u64) -> u64 {
     let date = date(day);
     let left = date.days_in_month().abs_diff(date.day());
     day_end_ms(day.saturating_add(u64::from(left)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{day_name, parse_day};
+
+    proptest! {
+        #[test]
+        fn a_day_is_found_again_by_its_name(day in 0u64..2_900_000) {
+            prop_assert_eq!(parse_day(&day_name(day)), Some(day));
+        }
+    }
+
+    #[test]
+    fn what_names_no_day_is_none() {
+        assert_eq!(parse_day("1970-01-02"), Some(1));
+        for text in
+            ["", "2026-02-30", "2026-11-21T00:00:00Z", "20261121", "1969-12-31", "today", "+002026-11-21"]
+        {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
 }

@@ -63,7 +63,7 @@ impl<S: Store> Usage<S> {
     /// The first of the errors there were; what is not written is kept.
     pub async fn flush(&self) -> Result<(), FlushError> {
         let batches = self.tally().batches();
-        let writes = batches.iter().map(|(key, batch)| self.write(key, batch));
+        let writes = batches.into_iter().map(|(key, batch)| self.write(key, batch));
         let results: Vec<_> = futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect().await;
         results.into_iter().collect()
     }
@@ -79,11 +79,11 @@ impl<S: Store> Usage<S> {
         Ok(())
     }
 
-    async fn write(&self, sheet_key: &SheetKey, batch: &Batch) -> Result<(), FlushError> {
+    async fn write(&self, sheet_key: SheetKey, batch: Batch) -> Result<(), FlushError> {
         let key = key(sheet_key.0, &sheet_key.1);
         let applied = cas::update(&self.store, &key, &self.sources.random, |value| {
             let mut sheet = Sheet::decode(value)?;
-            let applied = sheet.apply((self.sources.now_ms)(), &self.replica, batch);
+            let applied = sheet.apply((self.sources.now_ms)(), &self.replica, &batch);
             let value = (applied == Applied::Now).then(|| sheet.encode()).transpose()?;
             Ok((value, applied))
         })
@@ -91,7 +91,7 @@ impl<S: Store> Usage<S> {
         if applied == Applied::Full {
             return Err(FlushError::Full(key));
         }
-        self.tally().confirm(sheet_key, batch.sequence);
+        self.tally().confirm(&sheet_key, batch.sequence);
         Ok(())
     }
 

@@ -21,8 +21,8 @@
 //! - **A call takes from all of its accounts or from none.** Taking is local, so giving back is too.
 //!
 //! Rooms: [`amounts`] the words, [`calendar`] days and months, [`window`] one account, [`row`] one replica's line of it, [`lease`] how the
-//! replica spends it, [`book`] the accounts of a replica, [`cas`] and [`store`] the bucket, [`usage`] and [`flush`] what was
-//! used. Only `book`, `cas` and `flush` wait for anything.
+//! replica spends it, [`book`] the accounts of a replica, [`cas`] and [`store`] the bucket, [`usage`], [`flush`] and [`report`]
+//! what was used. Only `book`, `cas` and `flush` wait for anything.
 //!
 //! The clocks of the replicas have to agree to within seconds; what they differ by, the minute is off.
 
@@ -32,6 +32,7 @@ pub mod calendar;
 pub mod cas;
 pub mod flush;
 pub mod lease;
+pub mod report;
 pub mod reservation;
 pub mod row;
 pub mod store;

@@ -54,3 +54,39 @@ pub fn token(name: &str) -> String {
     }
     token
 }
+
+/// The name that a token stands for; `None` for what [`token`] never writes.
+#[must_use]
+pub fn name_of(written: &str) -> Option<String> {
+    let mut name = Vec::with_capacity(written.len());
+    let mut bytes = written.bytes();
+    while let Some(byte) = bytes.next() {
+        name.push(match byte {
+            b'=' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(name).ok().filter(|name| token(name) == written)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{name_of, token};
+
+    proptest! {
+        #[test]
+        fn a_name_is_found_again_by_its_token(name in any::<String>()) {
+            prop_assert_eq!(name_of(&token(&name)), Some(name));
+        }
+
+        #[test]
+        fn nothing_else_is_a_token(text in any::<String>()) {
+            prop_assert!(name_of(&text).is_none_or(|name| token(&name) == text));
+        }
+    }
+}
