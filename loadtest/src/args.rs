@@ -16,6 +16,22 @@ pub enum What {
     Tracing,
     /// Resident memory over many tasks.
     Memory,
+    /// Model calls: the four below.
+    Models,
+    /// What the openai-proxy adds to a call, whole and in pieces.
+    ModelLatency,
+    /// Model calls a second, beside LiteLLM where it is there.
+    ModelThroughput,
+    /// Resident memory of the openai-proxy over many calls and broken streams.
+    ModelMemory,
+    /// Budgets of many tenants on replicas that are killed.
+    ModelBudgets,
+}
+
+impl What {
+    fn is_models(self) -> bool {
+        matches!(self, Self::ModelLatency | Self::ModelThroughput | Self::ModelMemory | Self::ModelBudgets)
+    }
 }
 
 /// What an acknowledgement survives (docs/durability.md).
@@ -32,7 +48,7 @@ pub enum Durability {
 
 /// Measures a stack of Tasklane: nats-server, router and generic worker, started for it. Every figure is only given
 /// where each task ended well, once.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "tasklane-loadtest", version)]
 pub struct Args {
     /// What to measure; all of it where nothing is said.
@@ -56,6 +72,30 @@ pub struct Args {
     /// Tasks of the memory measurement.
     #[arg(long, default_value_t = 1_000_000)]
     pub memory_tasks: usize,
+    /// Model calls a second of the latency measurement, each way.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub model_rate: u32,
+    /// Connections of a throughput round of model calls.
+    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+    pub connections: usize,
+    /// Model calls of the memory measurement.
+    #[arg(long, default_value_t = 500_000)]
+    pub model_calls: usize,
+    /// Streams of the memory measurement that break off.
+    #[arg(long, default_value_t = 10_000)]
+    pub broken_streams: usize,
+    /// Tenants that spend their budgets.
+    #[arg(long, default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+    pub tenants: usize,
+    /// How often a replica is killed while they do.
+    #[arg(long, default_value_t = 12)]
+    pub kills: usize,
+    /// The LiteLLM to start; else as scripts/setup.sh says.
+    #[arg(long, value_name = "PATH")]
+    pub litellm: Option<PathBuf>,
+    /// What else LiteLLM is told, for example `--litellm-args=--run_granian`.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub litellm_args: Vec<String>,
     /// What an acknowledgement survives.
     #[arg(long, value_enum, default_value = "default")]
     pub durability: Durability,
@@ -89,13 +129,18 @@ impl Args {
             self.rate = self.rate.min(200);
             self.seconds = 1;
             self.memory_tasks = self.memory_tasks.min(4_000);
+            self.model_calls = self.model_calls.min(2_000);
+            self.broken_streams = self.broken_streams.min(80);
+            self.tenants = self.tenants.min(6);
+            self.kills = self.kills.min(2);
         }
         self
     }
 
     /// Whether something is to be measured.
     pub fn wants(&self, what: What) -> bool {
-        self.what.is_empty() || self.what.contains(&what)
+        let all = self.what.is_empty() || what.is_models() && self.what.contains(&What::Models);
+        all || self.what.contains(&what)
     }
 
     /// Length of one latency round.
@@ -114,6 +159,9 @@ mod tests {
         assert!(args.wants(What::Memory) && args.wants(What::Throughput));
         let args = Args::try_parse_from(["x", "latency", "--quick"]).unwrap().quickened();
         assert!(args.wants(What::Latency) && !args.wants(What::Memory));
+        assert!(!args.wants(What::ModelLatency));
+        let models = Args::try_parse_from(["x", "models"]).unwrap();
+        assert!(models.wants(What::ModelBudgets) && !models.wants(What::Memory));
         assert_eq!((args.tasks, args.rounds, args.latency_round()), (2_000, 1, Duration::from_secs(1)));
     }
 

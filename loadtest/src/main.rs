@@ -1,5 +1,5 @@
 //! Measures a running Tasklane: throughput beside the floor of the same hops, latency at a fixed rate, the price of
-//! tracing, memory over many tasks.
+//! tracing, memory over many tasks; and model calls through the openai-proxy.
 
 mod args;
 mod arrivals;
@@ -10,6 +10,7 @@ mod latency;
 mod load;
 mod marks;
 mod memory;
+mod models;
 mod path;
 mod process;
 mod programs;
@@ -46,7 +47,9 @@ async fn run(args: &Args) -> Result<(), LoadError> {
         beside_the_floor(&programs, args, &mut report).await?;
     }
     if args.nats.is_some() {
-        eprintln!("tracing and memory are measured on stacks of our own only; leave --nats out for them");
+        eprintln!(
+            "tracing, memory and model calls are measured on stacks of our own only; leave --nats out for them"
+        );
     } else {
         on_our_own(&programs, args, &mut report).await?;
     }
@@ -87,6 +90,10 @@ async fn on_our_own(programs: &Programs, args: &Args, report: &mut Report) -> Re
         println!("{}", memory.table());
         report.memory = Some(memory);
         bench.stop().await?;
+    }
+    let models = [What::ModelLatency, What::ModelThroughput, What::ModelMemory, What::ModelBudgets];
+    if models.into_iter().any(|what| args.wants(what)) {
+        report.models = Some(models::measure(programs, args).await?);
     }
     Ok(())
 }

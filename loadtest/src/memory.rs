@@ -12,11 +12,11 @@ use crate::path::Path;
 use crate::report::{Bar, line};
 
 /// Samples of a measurement.
-const SAMPLES: usize = 20;
+pub const SAMPLES: usize = 20;
 /// The first fifth warms up: allocators keep what bursts once needed.
-const WARM: usize = SAMPLES / 5;
+pub const WARM: usize = SAMPLES / 5;
 /// Growth that counts as flat, in KiB per million tasks.
-const FLAT_KIB: f64 = 2_048.0;
+pub const FLAT_KIB: f64 = 2_048.0;
 /// Those whose memory is promised. The server's grows with the results that it keeps.
 const PROMISED: [&str; 2] = ["router", "worker"];
 
@@ -57,7 +57,7 @@ pub async fn measure(bench: &Bench, args: &Args) -> Result<Memory, LoadError> {
 }
 
 /// Least squares over the samples after warming up: KiB per sample.
-fn slope(kib: &[u64]) -> f64 {
+pub fn slope(kib: &[u64]) -> f64 {
     let points: Vec<(f64, f64)> =
         kib.iter().enumerate().skip(WARM).map(|(x, y)| (x as f64, *y as f64)).collect();
     let count = points.len().max(1) as f64;

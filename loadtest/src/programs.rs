@@ -30,16 +30,18 @@ fn own_folder() -> Result<PathBuf, LoadError> {
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-/// The checkout's own script knows where the server lies, from anywhere inside the checkout.
 fn ask_setup() -> Result<PathBuf, LoadError> {
-    let here = std::env::current_dir().map_err(LoadError::io("find the current folder"))?;
-    let script =
-        here.ancestors().map(|folder| folder.join("scripts/setup.sh")).find(|script| script.is_file());
     let missing =
         || LoadError::Stack("there is no nats-server: run `make setup`, or name one by --nats-server".into());
-    let mut ask = Command::new(script.ok_or_else(missing)?);
-    let answer =
-        ask.args(["--print-path", "nats-server"]).output().map_err(LoadError::io("ask scripts/setup.sh"))?;
+    setup_knows("nats-server").ok_or_else(missing)
+}
+
+/// Where a tool lies: the checkout's own script knows, from anywhere inside the checkout.
+pub fn setup_knows(tool: &str) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let script =
+        here.ancestors().map(|folder| folder.join("scripts/setup.sh")).find(|script| script.is_file())?;
+    let answer = Command::new(script).args(["--print-path", tool]).output().ok()?;
     let path = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-    if answer.status.success() && !path.is_empty() { Ok(path.into()) } else { Err(missing()) }
+    (answer.status.success() && !path.is_empty()).then(|| path.into())
 }

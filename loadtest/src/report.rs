@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::latency::Latency;
 use crate::memory::Memory;
+use crate::models::Models;
 use crate::throughput::Throughput;
 use crate::tracing::Tracing;
 
@@ -61,6 +62,8 @@ pub struct Report {
     pub tracing: Option<Tracing>,
     /// Memory over many tasks.
     pub memory: Option<Memory>,
+    /// Model calls.
+    pub models: Option<Models>,
     /// The promises.
     pub bars: Vec<Bar>,
 }
@@ -76,6 +79,7 @@ impl Report {
             latency: None,
             tracing: None,
             memory: None,
+            models: None,
             bars: Vec::new(),
         }
     }
@@ -86,6 +90,7 @@ impl Report {
         self.bars.extend(self.latency.iter().flat_map(Latency::bars));
         self.bars.extend(self.tracing.iter().map(Tracing::bar));
         self.bars.extend(self.memory.iter().flat_map(Memory::bars));
+        self.bars.extend(self.models.iter().flat_map(Models::bars));
     }
 
     /// The bars, and where it was measured.

@@ -21,9 +21,14 @@ const NATS_CONFIG: [(&str, &str); 3] = [
     ("nats-server-fsync.conf", include_str!("../../config/nats-server-fsync.conf")),
     ("nats/common.conf", include_str!("../../config/nats/common.conf")),
 ];
-const START: Duration = Duration::from_secs(30);
+/// Programs in Python on a busy machine take long to start.
+const START: Duration = Duration::from_secs(120);
 /// The services' own drain takes no longer when nothing runs.
 const STOP: Duration = Duration::from_secs(10);
+
+/// The services, and how each is told where its pages are.
+const SERVICES: [(&str, &str); 2] =
+    [("router", "TASKLANE_HTTP_LISTEN"), ("generic", "TASKLANE_WORKER_HTTP_LISTEN")];
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -62,13 +67,28 @@ impl Stack {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn start(programs: &Programs, environment: &[(&str, String)]) -> Result<Self, LoadError> {
+        Self::with(programs, environment, &SERVICES).await
+    }
+
+    /// Starts the servers and the router alone.
+    ///
+    /// # Errors
+    /// Where a program is missing or does not become ready.
+    pub async fn without_workers(programs: &Programs) -> Result<Self, LoadError> {
+        Self::with(programs, &[], &SERVICES[..1]).await
+    }
+
+    async fn with(
+        programs: &Programs,
+        environment: &[(&str, String)],
+        services: &[(&str, &str)],
+    ) -> Result<Self, LoadError> {
         let folder = tempfile::tempdir().map_err(LoadError::io("make a folder"))?;
         let mut stack =
             Self { url: String::new(), durability: programs.durability, members: Vec::new(), _folder: None };
         stack.start_servers(programs, folder.path()).await?;
         let mut ports = Vec::new();
-        for (name, listen) in [("router", "TASKLANE_HTTP_LISTEN"), ("generic", "TASKLANE_WORKER_HTTP_LISTEN")]
-        {
+        for &(name, listen) in services {
             let port = free_port().await?;
             let mut service = Command::new(programs.services.join(format!("tasklane-{name}")));
             service.env("TASKLANE_NATS_URL", &stack.url).env(listen, format!("127.0.0.1:{port}"));
@@ -132,19 +152,12 @@ impl Stack {
     }
 
     async fn await_ready(&mut self, port: u16, path: &str) -> Result<(), LoadError> {
-        let begun = Instant::now();
-        while !http_ok(port, path).await {
-            for member in &mut self.members {
-                if let Ok(Some(status)) = member.child.try_wait() {
-                    return Err(LoadError::Stack(format!("{} ended at its start: {status}", member.name)));
-                }
-            }
-            if begun.elapsed() > START {
-                return Err(LoadError::Stack(format!("port {port} did not answer {path} within {START:?}")));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
+        await_http(self.members.iter_mut().map(|m| (m.name, &mut m.child)).collect(), port, path).await
+    }
+
+    /// Where its servers are.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Connects to its server.
@@ -196,8 +209,35 @@ fn settings(service: &str, durability: Durability) -> Option<(&'static str, &'st
     }
 }
 
+/// Waits until a port answers a path well, or one of the processes that it takes has ended.
+///
+/// # Errors
+/// Where it does not within two minutes.
+pub async fn await_http(
+    mut processes: Vec<(&str, &mut Child)>,
+    port: u16,
+    path: &str,
+) -> Result<(), LoadError> {
+    let begun = Instant::now();
+    while !http_ok(port, path).await {
+        for (name, child) in &mut processes {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(LoadError::Stack(format!("{name} ended at its start: {status}")));
+            }
+        }
+        if begun.elapsed() > START {
+            return Err(LoadError::Stack(format!("port {port} did not answer {path} within {START:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// A port that was free a moment ago.
-async fn free_port() -> Result<u16, LoadError> {
+///
+/// # Errors
+/// Where the system has none.
+pub async fn free_port() -> Result<u16, LoadError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(LoadError::io("find a free port"))?;
     Ok(listener.local_addr().map_err(LoadError::io("find a free port"))?.port())
 }
