@@ -36,6 +36,8 @@ pub struct Whole {
     pub body: Bytes,
     /// The model that answered, by its name in the file.
     pub model: String,
+    /// What it used and cost when it was made; absent where it was an error.
+    pub used: Option<Used>,
     /// Whether it was given before.
     pub cache: FromCache,
 }
@@ -46,8 +48,19 @@ impl Whole {
         let mut headers = HeaderMap::new();
         let json = HeaderValue::from_static("application/json");
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap_or(json));
-        Self { status: 200, headers, body, model: model.to_owned(), cache: FromCache::Hit }
+        Self { status: 200, headers, body, model: model.to_owned(), used: None, cache: FromCache::Hit }
     }
+}
+
+/// What one answer used and cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Used {
+    /// Tokens that were read.
+    pub input: u64,
+    /// Tokens that were written.
+    pub output: u64,
+    /// Money.
+    pub nano_usd: u64,
 }
 
 /// An answer in pieces.

@@ -97,7 +97,11 @@ async fn call(shared: &Shared, endpoint: Endpoint, request: Request) -> Result<R
     let trace = header("traceparent").and_then(|parent| TraceContext::parse(parent, header("tracestate")));
     let no_store = header("cache-control").is_some_and(|c| c.contains("no-store") || c.contains("no-cache"));
     let cache = if no_store { Wish::Off } else { Wish::read(header(CACHE)) };
-    match shared.gateway.call(Ask { body, tenant, trace, patience: PATIENCE, waits: true, cache }).await? {
+    match shared
+        .gateway
+        .call(Ask { body, tenant, trace, patience: PATIENCE, waits: true, cache, within: None })
+        .await?
+    {
         Answered::Whole(whole) => {
             let mut response = Response::new(HttpBody::from(whole.body));
             *response.status_mut() = StatusCode::from_u16(whole.status).unwrap_or(StatusCode::BAD_GATEWAY);

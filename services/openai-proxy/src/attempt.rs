@@ -89,14 +89,14 @@ impl Gateway {
             .usage
             .unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
         let Trying { permit, held, mut span } = trying;
-        charge(held, call.model, &call.tenant.name, usage, &self.meters, &mut span);
+        let used = Some(charge(held, call.model, &call.tenant.name, usage, &self.meters, &mut span));
         if let Some(answer) = recorded {
             span.set(recording::OUTPUT, recording::answered(&answer, self.recording.max_bytes));
         }
         self.meters.called(call.model, Ended::Ok);
         permit.record(Outcome::Good);
         let model = call.model.id.clone();
-        Ok(Answered::Whole(Whole { status, headers, body, model, cache: FromCache::NotAsked }))
+        Ok(Answered::Whole(Whole { status, headers, body, model, used, cache: FromCache::NotAsked }))
     }
 
     async fn in_pieces(
@@ -142,7 +142,16 @@ impl Gateway {
             settling.settle(ended);
             if let Some((key, body)) = kept {
                 kept_in
-                    .put(key, Entry { at_ms: now_ms(), model, content_type: stream::EVENTS.to_owned(), body })
+                    .put(
+                        key,
+                        Entry {
+                            at_ms: now_ms(),
+                            model,
+                            content_type: stream::EVENTS.to_owned(),
+                            used: None,
+                            body,
+                        },
+                    )
                     .await;
             }
         });
@@ -175,7 +184,7 @@ impl Gateway {
         );
         self.meters.called(call.model, if status == 429 { Ended::RateLimited } else { Ended::Error });
         let model = call.model.id.clone();
-        let whole = Whole { status, headers, body, model, cache: FromCache::NotAsked };
+        let whole = Whole { status, headers, body, model, used: None, cache: FromCache::NotAsked };
         let failed =
             Failed { status: Some(status), code, transport: Transport::BadAnswer, hints, said: Ok(whole) };
         permit.record(outcome(&failed));

@@ -30,6 +30,10 @@ pub struct ProxyConfig {
     pub recording: RecordingConfig,
     /// What was used, by tenant, model and day.
     pub usage: UsageConfig,
+    /// The prompts of jobs.
+    pub prompts: PromptsConfig,
+    /// Tasks of several model calls.
+    pub jobs: JobsConfig,
 }
 
 /// What HTTP clients call.
@@ -143,6 +147,34 @@ pub struct UsageConfig {
     pub keep_days: u64,
 }
 
+/// The prompts of jobs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptsConfig {
+    /// A folder with templates that stand in the place of ours; empty: ours are used.
+    pub folder: String,
+}
+
+/// Tasks of several model calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobsConfig {
+    /// The route or model of jobs that name none; empty: they have to.
+    pub model: String,
+    /// Calls of one job at the same time, at most.
+    pub concurrent_calls: usize,
+    /// Calls of one job, at most.
+    pub max_calls: u32,
+    /// The longest that a job waits for a limit to open, in ms; for longer ones it is tried again from its beginning.
+    pub wait_ms: u64,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        Self { model: String::new(), concurrent_calls: 8, max_calls: 500, wait_ms: 0 }
+    }
+}
+
 impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
@@ -154,6 +186,8 @@ impl Default for ProxyConfig {
             cache: CacheConfig::default(),
             recording: RecordingConfig::default(),
             usage: UsageConfig::default(),
+            prompts: PromptsConfig::default(),
+            jobs: JobsConfig::default(),
         }
     }
 }
@@ -193,6 +227,12 @@ impl Config for ProxyConfig {
         }
         if !(1..=MAX_KEEP_DAYS).contains(&self.usage.keep_days) {
             problems.push(Problem::new("usage.keep_days", format!("must be from 1 to {MAX_KEEP_DAYS}")));
+        }
+        if !(1..=64).contains(&self.jobs.concurrent_calls) {
+            problems.push(Problem::new("jobs.concurrent_calls", "must be 1 to 64"));
+        }
+        if !(1..=100_000).contains(&self.jobs.max_calls) {
+            problems.push(Problem::new("jobs.max_calls", "must be 1 to 100000"));
         }
         problems
     }

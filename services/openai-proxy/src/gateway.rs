@@ -50,6 +50,8 @@ pub struct Ask {
     pub waits: bool,
     /// What it wishes of the cache.
     pub cache: Wish,
+    /// What its answer is kept for alone, where it is not for everybody who asks the same.
+    pub within: Option<String>,
 }
 
 /// Makes calls.
@@ -164,9 +166,7 @@ impl Gateway {
         let tenant = catalog.tenant(&ask.tenant);
         let candidates = candidates(&catalog, tenant, &ask.body)?;
         let until = Instant::now() + ask.patience;
-        let key = catalog
-            .route(&ask.body.model)
-            .and_then(|route| self.cache.key(&ask.body, ask.cache, &ask.tenant, route));
+        let key = catalog.route(&ask.body.model).and_then(|route| self.cache.key(&ask, route));
         let asking = Asking { catalog: &catalog, tenant, candidates, ask: &ask, until, key };
         match key {
             None => self.ask(&asking).await,

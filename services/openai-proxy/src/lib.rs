@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod client;
 pub mod config;
 pub mod gateway;
+pub mod jobs;
 pub mod ledger;
 pub mod meters;
 pub mod order;
@@ -58,6 +59,7 @@ pub async fn main(config: ProxyConfig) -> ExitCode {
 }
 
 async fn run(config: ProxyConfig) -> Result<(), String> {
+    let prompts = jobs::prompts::Prompts::load(&config.prompts.folder)?;
     let source = source::Source::open(&config.providers.file)?;
     source.follow();
     let stop = process::stop_signal().map_err(|e| e.to_string())?;
@@ -73,7 +75,9 @@ async fn run(config: ProxyConfig) -> Result<(), String> {
     let (keeper, catalogs) = (Arc::clone(&books), Arc::clone(&gateway));
     let keeping = tokio::spawn(async move { keeper.keep(|| catalogs.catalog(), catalogs.meters()).await });
     let [chat, embed] = tasks::all(&gateway);
-    let ended = worker.task(chat).task(embed).run(bus, config.worker, stop).await;
+    let jobs = jobs::all(&gateway, prompts, &config.jobs);
+    let worker = jobs.into_iter().fold(worker.task(chat).task(embed), Worker::task);
+    let ended = worker.run(bus, config.worker, stop).await;
     keeping.abort();
     books.close().await;
     ended.map_err(|e| e.to_string())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tasklane_runtime::telemetry::Span;
 
+use crate::answers::Used;
 use crate::books::Books;
 use crate::breaker::Outcome;
 use crate::breakers::Turn;
@@ -52,11 +53,19 @@ pub struct Trying {
     pub span: Span,
 }
 
-/// Settles what a call used: in the books, in the counters, in its span.
-pub fn charge(held: Held, model: &Model, tenant: &str, usage: Usage, meters: &Meters, span: &mut Span) {
+/// Settles what a call used: in the books, in the counters, in its span. Returns it with what it cost.
+pub fn charge(
+    held: Held,
+    model: &Model,
+    tenant: &str,
+    usage: Usage,
+    meters: &Meters,
+    span: &mut Span,
+) -> Used {
     let nano_usd = held.settle(model, tenant, usage);
     meters.used(tenant, model, usage, nano_usd);
     meters::note(span, usage, nano_usd);
+    Used { input: usage.input, output: usage.output, nano_usd }
 }
 
 /// What is left to do when a stream is over.

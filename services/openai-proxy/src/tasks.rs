@@ -90,7 +90,7 @@ async fn run(
         body.ask_for_usage();
     }
     match call(gateway, ctx, body).await? {
-        Answered::Whole(whole) => result(whole),
+        Answered::Whole(whole) => accepted(whole).map(|whole| Output::raw(whole.body, "")),
         Answered::Pieces(pieces) => told(ctx, pieces, gateway.most()).await,
     }
 }
@@ -106,10 +106,20 @@ pub async fn call(gateway: &Gateway, ctx: &Ctx, body: Body) -> Result<Answered, 
         trace: ctx.trace().cloned(),
         patience: ctx.remaining(),
         waits: false,
-        cache: Wish::read(ctx.labels().get(CACHE_LABEL).map(String::as_str)),
+        cache: wish(ctx),
+        within: None,
     };
-    let queues = gateway.catalog().tenant(ctx.tenant()).when_spent == WhenSpent::Queue;
-    gateway.call(ask).await.map_err(|e| task_error(&e, queues))
+    gateway.call(ask).await.map_err(|e| task_error(&e, queues(gateway, ctx)))
+}
+
+/// What a task wishes of the cache.
+pub fn wish(ctx: &Ctx) -> Wish {
+    Wish::read(ctx.labels().get(CACHE_LABEL).map(String::as_str))
+}
+
+/// Whether the task's tenant wants to wait for its budget.
+pub fn queues(gateway: &Gateway, ctx: &Ctx) -> bool {
+    gateway.catalog().tenant(ctx.tenant()).when_spent == WhenSpent::Queue
 }
 
 /// Tells of new text as it comes, as events `chunk`, and returns the whole. A listener who sees a higher `attempt` forgets
@@ -135,17 +145,12 @@ fn broken(error: &Broken) -> TaskError {
 }
 
 /// The provider's answer, or its refusal.
-fn result(whole: Whole) -> Result<Output, TaskError> {
-    match refused(&whole) {
-        None => Ok(Output::raw(whole.body, "")),
-        Some(error) => Err(error),
-    }
-}
-
-/// What a provider's error comes to; none where it is no error.
-pub fn refused(whole: &Whole) -> Option<TaskError> {
+///
+/// # Errors
+/// What the provider's error comes to for a task.
+pub fn accepted(whole: Whole) -> Result<Whole, TaskError> {
     if (200..300).contains(&whole.status) {
-        return None;
+        return Ok(whole);
     }
     let said = UpstreamError::read(&whole.body);
     let code = said.code.or(said.kind);
@@ -156,7 +161,7 @@ pub fn refused(whole: &Whole) -> Option<TaskError> {
         said.message.unwrap_or_default()
     );
     let header = |name: &str| whole.headers.get(name).and_then(|value| value.to_str().ok());
-    Some(match classify(&Failure::Status { status: whole.status, code: code.as_deref() }) {
+    Err(match classify(&Failure::Status { status: whole.status, code: code.as_deref() }) {
         Class::Request => TaskError::failed(REFUSED, text),
         // It said when it has room again: that is nobody's failure.
         _ => match Hints::read(header, now_ms()).retry_after.filter(|_| matches!(whole.status, 429 | 503)) {

@@ -12,6 +12,7 @@ mod compose;
 mod documents;
 mod durability;
 mod faults;
+mod jobs;
 mod model_cache;
 mod model_tasks;
 mod models;

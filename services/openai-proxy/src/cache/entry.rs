@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Used;
+
 /// The layout in the object store; what has another is not read.
 const VERSION: u8 = 1;
 
@@ -15,6 +17,8 @@ pub struct Entry {
     pub model: String,
     /// Its `content-type`.
     pub content_type: String,
+    /// What it used and cost when it was made; not known of a stream.
+    pub used: Option<Used>,
     /// JSON, or the events of a stream as they were passed on.
     pub body: Bytes,
 }
@@ -25,6 +29,8 @@ struct Head {
     at_ms: u64,
     model: String,
     content_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used: Option<Used>,
 }
 
 impl Entry {
@@ -45,6 +51,7 @@ impl Entry {
             at_ms: self.at_ms,
             model: self.model.clone(),
             content_type: self.content_type.clone(),
+            used: self.used,
         };
         // Texts and numbers alone cannot fail to serialise.
         let mut out = serde_json::to_vec(&head).unwrap_or_default();
@@ -59,7 +66,8 @@ impl Entry {
         let head: Head =
             serde_json::from_slice(&bytes[..end]).ok().filter(|head: &Head| head.v == VERSION)?;
         let body = bytes.slice(end + 1..);
-        Some(Self { at_ms: head.at_ms, model: head.model, content_type: head.content_type, body })
+        let Head { at_ms, model, content_type, used, .. } = head;
+        Some(Self { at_ms, model, content_type, used, body })
     }
 }
 
@@ -71,8 +79,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_is_what_was_there(at_ms in any::<u64>(), model in ".{0,9}", body in prop::collection::vec(any::<u8>(), 0..99)) {
-            let entry = Entry { at_ms, model, content_type: "application/json".into(), body: body.into() };
+        fn what_is_kept_is_what_was_there(at_ms in any::<u64>(), model in ".{0,9}", used in any::<Option<u64>>(), body in prop::collection::vec(any::<u8>(), 0..99)) {
+            let used = used.map(|n| Used { input: n, output: 1, nano_usd: n / 2 });
+            let entry = Entry { at_ms, model, content_type: "application/json".into(), used, body: body.into() };
             prop_assert_eq!(Entry::decode(&entry.encode().into()), Some(entry));
         }
 
@@ -84,7 +93,13 @@ mod tests {
 
     #[test]
     fn it_ages() {
-        let entry = Entry { at_ms: 1_000, model: "m".into(), content_type: "t".into(), body: Bytes::new() };
+        let entry = Entry {
+            at_ms: 1_000,
+            model: "m".into(),
+            content_type: "t".into(),
+            used: None,
+            body: Bytes::new(),
+        };
         assert!(entry.is_fresh(1_999, 1_000) && !entry.is_fresh(2_000, 1_000));
         // Another replica's clock may be ahead.
         assert!(entry.is_fresh(0, 1_000));

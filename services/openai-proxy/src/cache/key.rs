@@ -32,6 +32,15 @@ impl Wish {
     }
 }
 
+/// Who gets the same answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Whose request it is.
+    pub tenant: &'a str,
+    /// What it is asked for within; empty: by itself.
+    pub within: &'a str,
+}
+
 /// Two requests with the same key get the same answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(pub [u8; 32]);
@@ -61,7 +70,7 @@ const BESIDE: [&str; 7] = [
 const DEEPEST: u32 = 64;
 
 /// The key of a request; none where it must be answered afresh.
-pub fn of(config: &CacheConfig, body: &Body, wish: Wish, tenant: &str, route: &Route) -> Option<Key> {
+pub fn of(config: &CacheConfig, body: &Body, wish: Wish, scope: Scope<'_>, route: &Route) -> Option<Key> {
     if !config.enabled || wish == Wish::Off || !may_be_kept(config, body, wish) {
         return None;
     }
@@ -71,7 +80,8 @@ pub fn of(config: &CacheConfig, body: &Body, wish: Wish, tenant: &str, route: &R
         hash.update(text.as_bytes());
     };
     add(body.endpoint().path());
-    add(if config.shared { "" } else { tenant });
+    add(if config.shared { "" } else { scope.tenant });
+    add(scope.within);
     add(&body.model);
     // A route that leads elsewhere since is another route.
     for model in route.as_written() {
@@ -163,7 +173,7 @@ mod tests {
         let catalog = catalog();
         let body = Body::read(endpoint, text.as_bytes()).unwrap();
         let route = catalog.route(&body.model).unwrap();
-        of(config, &body, wish, tenant, route)
+        of(config, &body, wish, Scope { tenant, within: "" }, route)
     }
 
     fn key(endpoint: Endpoint, text: &str) -> Option<Key> {

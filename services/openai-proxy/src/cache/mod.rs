@@ -19,10 +19,10 @@ use shelf::Shelf;
 
 use crate::answers::Whole;
 use crate::api_error::ApiError;
-use crate::body::Body;
 use crate::books::now_ms;
 use crate::catalog::Route;
 use crate::config::CacheConfig;
+use crate::gateway::Ask;
 use crate::meters::Meters;
 
 /// Whether an answer came from the cache.
@@ -63,8 +63,9 @@ impl Cache {
     }
 
     /// The key of a request; none where it must be answered afresh.
-    pub fn key(&self, body: &Body, wish: Wish, tenant: &str, route: &Route) -> Option<Key> {
-        key::of(&self.config, body, wish, tenant, route)
+    pub fn key(&self, ask: &Ask, route: &Route) -> Option<Key> {
+        let scope = key::Scope { tenant: &ask.tenant, within: ask.within.as_deref().unwrap_or_default() };
+        key::of(&self.config, &ask.body, ask.cache, scope, route)
     }
 
     /// The bytes that an entry may have.
@@ -166,6 +167,7 @@ impl Cache {
                 at_ms: now_ms(),
                 model: whole.model,
                 content_type: "application/json".to_owned(),
+                used: whole.used,
                 body: whole.body,
             })),
             other => Err(NotKept(Box::new(other))),
@@ -175,5 +177,5 @@ impl Cache {
 
 /// An entry as an answer.
 fn given(entry: &Entry) -> Whole {
-    Whole::kept(&entry.model, &entry.content_type, entry.body.clone())
+    Whole { used: entry.used, ..Whole::kept(&entry.model, &entry.content_type, entry.body.clone()) }
 }

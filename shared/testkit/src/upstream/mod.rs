@@ -6,6 +6,7 @@
 //! [set](Upstream::set) for its model; else by the model's [name](Script::named); else well.
 
 mod api;
+mod cases;
 mod chat;
 mod echo;
 mod log;

@@ -18,6 +18,8 @@ pub enum Script {
     Reply(Reply),
     /// With these bytes, each after its delay, and then the connection is closed. Status line and headers are among them.
     Raw(Vec<(Duration, Bytes)>),
+    /// By the first of these whose marker occurs in the request's body; see [`Script::cases`].
+    Cases(Vec<(String, Script)>),
     /// Not at all; the connection stays open.
     HangBeforeHeaders,
     /// Not at all; the connection is closed.

@@ -60,7 +60,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 /// Answers one request. An error says why the connection is of no more use.
 async fn act(connection: &mut Connection, shared: &Shared, request: &Request) -> Result<(), End> {
     let json: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    match shared.script(&request.method, json["model"].as_str()) {
+    match shared.script(&request.method, json["model"].as_str()).resolved(&request.body) {
+        // Resolved to what is played.
+        Script::Cases(_) => Err(End::Broken),
         Script::HangBeforeHeaders => Err(connection.hang().await),
         Script::CloseBeforeHeaders => Err(End::Broken),
         Script::Raw(pieces) => {
