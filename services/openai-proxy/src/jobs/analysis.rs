@@ -83,37 +83,60 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
         documents.into_iter().map(|d| format!("{}\n{}", d.title, d.text)).collect::<Vec<_>>().join("\n\n");
     let parts = summary::cut(whole.trim_start().to_owned(), most).await?;
     asker.affords(parts.len())?;
-    let (number, done) = (parts.len(), AtomicUsize::new(0));
-    let (model, names, language, wanted, done) = (&model, &names, &language, &wanted, &done);
-    let categories = &request.categories;
-    let work = parts.iter().enumerate().map(|(n, part)| async move {
-        let position =
-            if number == 1 { "the text".to_owned() } else { format!("part {} of {number}", n + 1) };
-        let values = [
-            ("text", part.as_str()),
-            ("position", &position),
-            ("wanted", &names[0]),
-            ("categories", &names[1]),
-            ("language", language),
-        ];
-        let template = "content_analysis/analyse";
-        let asking = Asking { template, values: &values, model, most: answer, temperature: None };
-        let made = asker.json(&asking, wanted, &|value| strangers(value, categories)).await?;
-        let mut value = made.value;
-        if !made.left.is_empty() {
-            drop_strangers(&mut value, categories);
-            asker.tally().warn(format!("{position}: {}", made.left.join("; ")));
-        }
-        asker.partial("analysis", json!({"of": position, "analysis": value})).await;
+    let number = parts.len();
+    let part =
+        Part { asker, model: &model, names: &names, language: &language, wanted: &wanted, answer, number };
+    let (part, done, given) = (&part, &AtomicUsize::new(0), request.categories.as_slice());
+    let work = parts.iter().enumerate().map(|(n, text)| async move {
+        let found = part.analysed(n, text, given).await?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        asker.progress(done as f64 / number as f64, &format!("{position} is analysed")).await;
-        Ok((split::tokens(part), value))
+        let told = format!("part {} of {number} is analysed", n + 1);
+        asker.progress(done as f64 / number as f64, &told).await;
+        Ok((split::tokens(text), found))
     });
     let found = together(work.collect(), asker.at_once()).await?;
     let mut result = findings::merged(&found);
     result["documents"] = count.into();
     result["parts"] = number.into();
     Ok(result)
+}
+
+/// What the calls of all parts have in common.
+struct Part<'a> {
+    asker: &'a Asker,
+    model: &'a str,
+    /// What is wanted, and the categories.
+    names: &'a [String; 2],
+    language: &'a str,
+    wanted: &'a Wanted,
+    answer: u64,
+    number: usize,
+}
+
+impl Part<'_> {
+    async fn analysed(&self, n: usize, text: &str, given: &[String]) -> Result<Value, TaskError> {
+        let position = if self.number == 1 {
+            "the text".to_owned()
+        } else {
+            format!("part {} of {}", n + 1, self.number)
+        };
+        let values = [
+            ("text", text),
+            ("position", &position),
+            ("wanted", &self.names[0]),
+            ("categories", &self.names[1]),
+            ("language", self.language),
+        ];
+        let (template, model) = ("content_analysis/analyse", self.model);
+        let asking = Asking { template, values: &values, model, most: self.answer, temperature: None };
+        let mut made = self.asker.json(&asking, self.wanted, &|value| strangers(value, given)).await?;
+        if !made.left.is_empty() {
+            drop_strangers(&mut made.value, given);
+            self.asker.tally().warn(format!("{position}: {}", made.left.join("; ")));
+        }
+        self.asker.partial("analysis", json!({"of": position, "analysis": made.value})).await;
+        Ok(made.value)
+    }
 }
 
 /// Categories that nobody gave.

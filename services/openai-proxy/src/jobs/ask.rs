@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tasklane_runtime::{Ctx, TaskError};
 
-use super::error::{CUT, DECLINED, EMPTY, MANY_CALLS, MISFIT, NO_MODEL, NO_ROOM, fault};
+use super::answer::{Checked, Said, checked, misfit, said};
+use super::error::{MANY_CALLS, NO_MODEL, NO_ROOM, fault};
 use super::prompts::Prompts;
 use super::room::Room;
 use super::split;
@@ -47,26 +48,6 @@ pub struct Asking<'a> {
     pub most: u64,
     /// How freely the model may answer; the provider's own default where absent.
     pub temperature: Option<f64>,
-}
-
-/// A text that a model wrote.
-#[derive(Debug, Clone)]
-pub struct Said {
-    /// The text, not blank.
-    pub text: String,
-    /// Whether it was cut off at its bound.
-    pub cut: bool,
-    /// The model that answered.
-    pub by: String,
-}
-
-/// An answer that fits its schema.
-#[derive(Debug)]
-pub struct Checked {
-    /// The answer.
-    pub value: Value,
-    /// What beyond the schema is still wrong with it.
-    pub left: Vec<String>,
 }
 
 impl Asker {
@@ -222,7 +203,8 @@ impl Asker {
         let room = self.room(asking.model)?;
         let most = asking.most.min(room.output).max(1);
         let texts = messages.iter().filter_map(|m| m["content"].as_str());
-        let input: u64 = texts.map(split::tokens).sum::<u64>() + FRAME;
+        // Counting a long prompt takes a while; other tasks go on meanwhile.
+        let input = tokio::task::block_in_place(|| texts.map(split::tokens).sum::<u64>()) + FRAME;
         if input + most > room.context {
             let text = format!(
                 "`{}` reads and writes {} tokens at once; this step needs {input} for its prompt and {most} for the \
@@ -286,63 +268,4 @@ impl Asker {
             }
         }
     }
-}
-
-fn checked(
-    said: &Said,
-    wanted: &Wanted,
-    also: &(dyn Fn(&Value) -> Vec<String> + Send + Sync),
-) -> Result<Checked, Vec<String>> {
-    match wanted.read(&said.text) {
-        Ok(value) => {
-            let left = also(&value);
-            Ok(Checked { value, left })
-        }
-        Err(mut mistakes) => {
-            if said.cut {
-                mistakes.insert(0, "it was cut off because it is too long; say the same in less".to_owned());
-            }
-            Err(mistakes)
-        }
-    }
-}
-
-fn misfit(asking: &Asking<'_>, said: &Said, mistakes: &[String]) -> TaskError {
-    let (template, model) = (asking.template, &said.by);
-    if said.cut {
-        let text = format!(
-            "`{model}` did not finish its answer to {template} within {} tokens, also not when asked to be brief",
-            asking.most
-        );
-        return TaskError::failed(CUT, text);
-    }
-    let text = format!(
-        "`{model}` did not answer {template} in the form that was asked for, also after it was told: {}",
-        mistakes.join("; ")
-    );
-    TaskError::failed(MISFIT, text)
-}
-
-/// The text of an answer.
-fn said(whole: &Whole, asking: &Asking<'_>) -> Result<Said, TaskError> {
-    let answer: Value = serde_json::from_slice(&whole.body).unwrap_or_default();
-    let choice = &answer["choices"][0];
-    let refusal = choice["message"]["refusal"].as_str().filter(|text| !text.is_empty());
-    if refusal.is_some() || choice["finish_reason"] == "content_filter" {
-        let why = refusal.unwrap_or("its provider filtered the answer");
-        let text =
-            format!("`{}` declined to answer {}: {}", whole.model, asking.template, shortened(why, 300));
-        return Err(TaskError::failed(DECLINED, text));
-    }
-    let text = choice["message"]["content"].as_str().unwrap_or_default().trim();
-    if text.is_empty() {
-        let text = format!("`{}` answered {} with no text", whole.model, asking.template);
-        return Err(TaskError::retry(EMPTY, text));
-    }
-    Ok(Said { text: text.to_owned(), cut: choice["finish_reason"] == "length", by: whole.model.clone() })
-}
-
-/// Nothing beyond the schema.
-pub fn nothing(_: &Value) -> Vec<String> {
-    Vec::new()
 }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use tasklane_runtime::{Payload, TaskError};
 
 use super::agreement::{Rule, Verdict, ended, same};
-use super::ask::{Asker, Asking, nothing};
+use super::answer::nothing;
+use super::ask::{Asker, Asking};
 use super::documents::{self, Given};
 use super::error::{bad_payload, fault};
+use super::fit::{Headed, fitted};
 use super::structured::{Wanted, list, object, text};
 use super::{in_language, payload_schema, together};
 
@@ -176,11 +178,24 @@ impl Job<'_> {
         proposal: &str,
         critiques: &[Critique],
     ) -> Result<String, TaskError> {
-        let critiques: String = critiques.iter().map(Critique::as_text).collect();
         let round = round.to_string();
-        let own = [("proposal", proposal), ("critiques", &critiques), ("round", &round)];
-        let values: Vec<_> = self.common(role).into_iter().chain(own).collect();
-        self.write("catchball/revise", &values, role).await
+        let (model, template) = (self.model_of(role), "catchball/revise");
+        let fixed: Vec<_> =
+            self.common(role).into_iter().chain([("proposal", proposal), ("round", &round)]).collect();
+        let room = self.asker.room(model)?;
+        let frame = tokio::task::block_in_place(|| self.asker.frame(template, &fixed));
+        let space = room.text(frame, room.answer(PROPOSAL))?;
+        let texts: Vec<(String, String)> = critiques.iter().map(Critique::as_text).collect();
+        let texts: Vec<Headed<'_>> =
+            texts.iter().map(|(head, text)| Headed { head: head.clone(), text }).collect();
+        let (critiques, cut) = fitted(&texts, space);
+        if let Some(each) = cut {
+            self.asker
+                .tally()
+                .warn(format!("critiques of more than {each} tokens were cut in round {round}"));
+        }
+        let values: Vec<_> = fixed.into_iter().chain([("critiques", critiques.as_str())]).collect();
+        self.write(template, &values, role).await
     }
 
     /// What all critics say of a proposal.
@@ -218,14 +233,14 @@ impl Critique {
         json!({"role": self.role, "verdict": self.verdict, "critique": self.text, "must_change": self.must_change})
     }
 
-    fn as_text(&self) -> String {
+    fn as_text(&self) -> (String, String) {
         let verdict = match self.verdict {
             Verdict::Agree => "agrees",
             Verdict::Change => "wants changes",
             Verdict::Reject => "rejects it",
         };
         let points: String = self.must_change.iter().map(|point| format!("- {point}\n")).collect();
-        format!("## {} {verdict}\n{}\n{points}\n", self.role, self.text)
+        (format!("## {} {verdict}", self.role), format!("{points}\n{}", self.text))
     }
 }
 

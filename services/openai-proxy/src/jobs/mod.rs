@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod answer;
 pub mod ask;
 pub mod catchball;
 pub mod citations;
@@ -13,6 +14,7 @@ pub mod clusters;
 pub mod documents;
 pub mod error;
 pub mod findings;
+pub mod fit;
 pub mod plan;
 pub mod prompts;
 pub mod research;

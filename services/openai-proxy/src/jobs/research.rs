@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_runtime::{Payload, TaskError};
 
-use super::ask::{Asker, Asking, nothing};
+use super::answer::nothing;
+use super::ask::{Asker, Asking};
 use super::citations::{Citation, Refused, Shown, label};
 use super::documents::{self, Given, Read};
 use super::error::fault;
+use super::fit::{Headed, fitted};
 use super::select::{Index, Passage};
 use super::structured::{Wanted, list, object, shortened, text};
 use super::{in_language, payload_schema, split, together};
@@ -57,8 +59,7 @@ struct Job<'a> {
     question: &'a str,
     language: &'a str,
     sources: &'a [Read],
-    passages: &'a [Passage],
-    index: &'a Index<'a>,
+    index: &'a Index,
 }
 
 /// The payload's schema.
@@ -82,8 +83,7 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
     asker.room(&model)?;
     let given = documents::gather(documents::Document::default(), Some(request.sources))?;
     let sources = documents::read(asker.ctx(), given, "sources").await?;
-    let passages = passages(&sources).await?;
-    let index = Index::new(&passages);
+    let index = index(&sources).await?;
     let language = in_language(request.language.as_deref(), "Write in the language of the question.");
     let job = Job {
         asker,
@@ -91,7 +91,6 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
         question: &request.question,
         language: &language,
         sources: &sources,
-        passages: &passages,
         index: &index,
     };
     let most = request.max_questions.unwrap_or(USUAL_QUESTIONS).clamp(1, MOST_QUESTIONS);
@@ -114,7 +113,8 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
     Ok(result)
 }
 
-async fn passages(sources: &[Read]) -> Result<Vec<Passage>, TaskError> {
+/// Counting the words of long sources takes a while: others go on meanwhile.
+async fn index(sources: &[Read]) -> Result<Index, TaskError> {
     let texts: Vec<String> = sources.iter().map(|source| source.text.clone()).collect();
     let cut = move || {
         let of = |(source, text): (usize, &String)| {
@@ -124,24 +124,22 @@ async fn passages(sources: &[Read]) -> Result<Vec<Passage>, TaskError> {
                 .map(|text| Passage { source, text: text.to_owned(), tokens: split::tokens(text) + 8 })
                 .collect::<Vec<_>>()
         };
-        texts.iter().enumerate().flat_map(of).collect()
+        Index::new(texts.iter().enumerate().flat_map(of).collect())
     };
     tokio::task::spawn_blocking(cut).await.map_err(|e| fault(e.to_string()))
 }
 
 impl Job<'_> {
     async fn plan(&self, most: usize) -> Result<Vec<String>, TaskError> {
-        let glimpse = |(n, source): (usize, &Read)| {
-            let text = source.text.split_whitespace().collect::<Vec<_>>().join(" ");
-            format!("[{}] {}: {}", label(n), source.title, shortened(&text, GLIMPSE))
-        };
-        let sources = self.sources.iter().enumerate().map(glimpse).collect::<Vec<_>>().join("\n");
         let number = most.to_string();
-        let values = [("question", self.question), ("sources", &sources), ("most", &number)];
         let mut questions = list(text(1_000), most);
         questions["minItems"] = 1.into();
         let wanted = Wanted::new("plan", object(json!({"questions": questions}))).map_err(fault)?;
-        let asking = self.asking("research/plan", &values, ANSWER)?;
+        let (template, schema) = ("research/plan", wanted.text());
+        let fixed = [("question", self.question), ("most", number.as_str())];
+        let sources = self.glimpses(&[fixed[0], fixed[1], ("schema", &schema)])?;
+        let values = [fixed[0], fixed[1], ("sources", sources.as_str())];
+        let asking = self.asking(template, &values, ANSWER)?;
         let made = self.asker.json(&asking, &wanted, &nothing).await?;
         let questions = made.value["questions"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let mut questions: Vec<String> =
@@ -150,6 +148,22 @@ impl Job<'_> {
             questions.push(self.question.to_owned());
         }
         Ok(questions)
+    }
+
+    /// The sources by their labels and titles, with how they begin.
+    fn glimpses(&self, fixed: &[(&str, &str)]) -> Result<String, TaskError> {
+        let room = self.asker.room(self.model)?;
+        let space = room.text(self.asker.frame("research/plan", fixed), room.answer(ANSWER))?;
+        let begin = |source: &Read| {
+            let words: Vec<&str> = source.text.split_whitespace().take(GLIMPSE).collect();
+            shortened(&words.join(" "), GLIMPSE)
+        };
+        let texts: Vec<String> = self.sources.iter().map(begin).collect();
+        let each = self.sources.iter().zip(&texts).enumerate();
+        let headed: Vec<Headed<'_>> = each
+            .map(|(n, (source, text))| Headed { head: format!("[{}] {}", label(n), source.title), text })
+            .collect();
+        Ok(fitted(&headed, space).0)
     }
 
     fn asking<'a>(
@@ -171,14 +185,14 @@ impl Job<'_> {
         let frame: Vec<_> = fixed.iter().copied().chain([("schema", schema.as_str())]).collect();
         let space = room.text(self.asker.frame(template, &frame), room.answer(ANSWER))?;
         let chosen = self.index.choose(&format!("{} {question}", self.question), space);
-        if chosen.len() < self.passages.len() {
-            let (some, all) = (chosen.len(), self.passages.len());
+        if chosen.len() < self.index.passages().len() {
+            let (some, all) = (chosen.len(), self.index.passages().len());
             let text = format!("sub-question {}: {some} of {all} passages fit and were read", n + 1);
             self.asker.tally().warn(text);
         }
         let (mut shown, mut passages, mut read) = (Shown::default(), String::new(), 0);
         for at in chosen {
-            let passage = &self.passages[at];
+            let passage = &self.index.passages()[at];
             shown.add(passage.source, &passage.text);
             passages.push_str(&format!("[{}] {}\n\n", label(passage.source), passage.text.trim()));
             read += passage.tokens;
@@ -199,23 +213,11 @@ impl Job<'_> {
 
     async fn synthesis(&self, parts: Vec<Part>) -> Result<Value, TaskError> {
         let mut shown = Shown::default();
-        let mut answers = String::new();
-        for (n, part) in parts.iter().enumerate() {
-            answers.push_str(&format!("## {}. {}\n", n + 1, part.question));
-            if !part.answered {
-                answers.push_str("The sources do not say.\n\n");
-                continue;
-            }
-            answers.push_str(&format!("{}\n", part.answer));
-            for citation in &part.citations {
-                self.show(&mut shown, &citation.source, &citation.quote);
-                answers.push_str(&format!("- [{}] \"{}\"\n", citation.source, citation.quote));
-            }
-            answers.push('\n');
-        }
+        let texts: Vec<String> = parts.iter().map(|part| self.as_text(part, &mut shown)).collect();
+        let wanted = synthesis_wanted().map_err(fault)?;
+        let answers = self.fitted(&parts, &texts, &wanted)?;
         let values =
             [("question", self.question), ("answers", answers.as_str()), ("language", self.language)];
-        let wanted = synthesis_wanted().map_err(fault)?;
         let asking = self.asking("research/synthesis", &values, SYNTHESIS)?;
         let made = self.asker.json(&asking, &wanted, &|value| strangers(&shown, value)).await?;
         let said = made.value["answer"].as_str().unwrap_or_default();
@@ -237,6 +239,35 @@ impl Job<'_> {
             "citations": citations, "sub_questions": sub_questions, "refused_citations": refused,
             "unsupported_findings": unsupported}),
         )
+    }
+
+    /// An answer with its citations, which count as shown.
+    fn as_text(&self, part: &Part, shown: &mut Shown) -> String {
+        if !part.answered {
+            return "The sources do not say.".to_owned();
+        }
+        let mut text = format!("{}\n", part.answer);
+        for citation in &part.citations {
+            self.show(shown, &citation.source, &citation.quote);
+            text.push_str(&format!("- [{}] \"{}\"\n", citation.source, citation.quote));
+        }
+        text
+    }
+
+    /// As much of all answers as the last call can read.
+    fn fitted(&self, parts: &[Part], texts: &[String], wanted: &Wanted) -> Result<String, TaskError> {
+        let (room, schema) = (self.asker.room(self.model)?, wanted.text());
+        let values = [("question", self.question), ("language", self.language), ("schema", schema.as_str())];
+        let space = room.text(self.asker.frame("research/synthesis", &values), room.answer(SYNTHESIS))?;
+        let each = parts.iter().zip(texts).enumerate();
+        let headed: Vec<Headed<'_>> = each
+            .map(|(n, (part, text))| Headed { head: format!("## {}. {}", n + 1, part.question), text })
+            .collect();
+        let (answers, cut) = fitted(&headed, space);
+        if let Some(each) = cut {
+            self.asker.tally().warn(format!("answers of more than {each} tokens were cut for the synthesis"));
+        }
+        Ok(answers)
     }
 
     /// What is cited counts as shown.

@@ -21,8 +21,8 @@ pub struct Passage {
 }
 
 /// Passages with their words counted, for several questions.
-pub struct Index<'a> {
-    passages: &'a [Passage],
+pub struct Index {
+    passages: Vec<Passage>,
     /// How often a passage has a word, and how many words it has.
     words: Vec<(BTreeMap<String, f64>, f64)>,
     /// How many passages have a word.
@@ -34,9 +34,9 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     text.unicode_words().map(str::to_lowercase)
 }
 
-impl<'a> Index<'a> {
+impl Index {
     /// Counts words.
-    pub fn new(passages: &'a [Passage]) -> Self {
+    pub fn new(passages: Vec<Passage>) -> Self {
         let mut having: BTreeMap<String, f64> = BTreeMap::new();
         let counted: Vec<(BTreeMap<String, f64>, f64)> = passages
             .iter()
@@ -50,6 +50,11 @@ impl<'a> Index<'a> {
             .collect();
         let mean = counted.iter().map(|(_, sum)| sum).sum::<f64>() / passages.len().max(1) as f64;
         Self { passages, words: counted, having, mean: mean.max(1.0) }
+    }
+
+    /// The passages, in the order of the sources.
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
     }
 
     /// The passages for a question, at most `room` tokens of them, in the order of the sources. Those that share no word
@@ -107,21 +112,22 @@ mod tests {
             "The budget of the society is 412,000 crowns.",
             "Visitors come in July.",
         ]);
-        let index = Index::new(&all);
+        let index = Index::new(all);
         assert_eq!(index.choose("Where was the LENS made?", 10), [1]);
         assert_eq!(index.choose("What is the budget in crowns?", 15), [2]);
         assert_eq!(index.choose("Qu'est-ce que c'est?", 20), [0, 1], "nothing shared: the first ones");
         assert_eq!(index.choose("lens", 1_000), [0, 1, 2, 3], "all where all fit");
-        assert!(Index::new(&[]).choose("lens", 10).is_empty());
+        assert!(Index::new(Vec::new()).choose("lens", 10).is_empty());
     }
 
     proptest! {
         #[test]
         fn what_is_chosen_fits_and_is_in_order(texts in prop::collection::vec("[a-d ]{0,20}", 0..20), room in 0u64..200, q in "[a-d ]{0,9}") {
             let all = passages(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let chosen = Index::new(&all).choose(&q, room);
+            let number = all.len() as u64;
+            let chosen = Index::new(all).choose(&q, room);
             prop_assert!(chosen.windows(2).all(|two| two[0] < two[1]));
-            prop_assert_eq!(chosen.len() as u64, (room / 10).min(all.len() as u64));
+            prop_assert_eq!(chosen.len() as u64, (room / 10).min(number));
         }
     }
 }

@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_runtime::{Payload, TaskError};
 
-use super::ask::{Asker, Asking, nothing};
+use super::answer::nothing;
+use super::ask::{Asker, Asking};
 use super::documents::{self, Chunk, Document, Given, MOST_DOCUMENTS};
 use super::error::fault;
+use super::fit::{Headed, fitted};
 use super::structured::{Wanted, list, object, text};
 use super::{in_language, payload_schema, plan, split, together};
 
@@ -137,13 +139,13 @@ impl Job<'_> {
             let tokens: Vec<u64> = texts.iter().map(|text| split::tokens(text)).collect();
             let groups = plan::groups(&tokens, most);
             if groups.len() <= 1 {
-                return Ok((AS_SUMMARIES, fitted(&texts, most), levels));
+                return Ok((AS_SUMMARIES, joint(&texts, most), levels));
             }
             levels += 1;
             let (number, before) = (groups.len(), &texts);
             let work = groups.into_iter().enumerate().map(|(n, group)| async move {
                 let position = format!("group {} of {number}", n + 1);
-                let together = fitted(&before[group.clone()], most);
+                let together = joint(&before[group.clone()], most);
                 if group.len() == 1 {
                     return Ok(together);
                 }
@@ -193,15 +195,10 @@ impl Job<'_> {
     }
 }
 
-/// Texts one after another, each cut where all together would not fit.
-fn fitted(texts: &[String], most: u64) -> String {
-    let each = most / (texts.len() as u64).max(1);
-    let sum: u64 = texts.iter().map(|text| split::tokens(text)).sum();
-    let short = |text: &String| match sum > most {
-        true => split::beginning(text, each, &split::tokens).0.to_owned(),
-        false => text.clone(),
-    };
-    texts.iter().map(short).collect::<Vec<_>>().join("\n\n")
+/// Texts one after another, long ones cut where all together would not fit.
+fn joint(texts: &[String], most: u64) -> String {
+    let texts: Vec<Headed<'_>> = texts.iter().map(|text| Headed { head: String::new(), text }).collect();
+    fitted(&texts, most).0
 }
 
 fn wanted() -> Result<Wanted, String> {
@@ -219,12 +216,5 @@ mod tests {
         let read = |title: &str, text: &str| documents::Read { title: title.into(), text: text.into() };
         assert_eq!(joined(vec![read("", "a")]), "a");
         assert_eq!(joined(vec![read("", "a"), read("B", "b")]), "# Document 1\n\na\n\n# B\n\nb");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_cut_evenly() {
-        let texts = vec!["One two three. ".repeat(20), "Four. Five. ".repeat(20)];
-        assert_eq!(fitted(&texts, 10_000), texts.join("\n\n"));
-        assert!(split::tokens(&fitted(&texts, 40)) <= 42);
     }
 }

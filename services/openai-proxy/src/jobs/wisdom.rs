@@ -10,8 +10,9 @@ use tasklane_runtime::{Payload, TaskError};
 use super::ask::{Asker, Asking};
 use super::clusters::{Cluster, Group, agreement, label, mistakes, weighed};
 use super::error::{bad_payload, fault};
+use super::fit::{Headed, fitted};
 use super::structured::{Wanted, list, object, shortened, text};
-use super::{in_language, payload_schema, split, together};
+use super::{in_language, payload_schema, together};
 
 /// Answers of a job, given and gathered, at most.
 const MOST_ANSWERS: usize = 64;
@@ -159,35 +160,30 @@ impl Job<'_> {
         together(work.collect(), self.asker.at_once()).await
     }
 
-    /// Asks with as much of some texts as fits: all of them, or the beginning of each.
+    /// As much of some texts as fits beside the question, and the tokens of the answer.
     fn fitted(
         &self,
         template: &str,
         wanted: &Wanted,
         wished: u64,
-        texts: &[(String, &str)],
+        texts: &[Headed<'_>],
     ) -> Result<(String, u64), TaskError> {
         let (room, schema) = (self.asker.room(self.model)?, wanted.text());
         let most = room.answer(wished);
         let values = [("question", self.question), ("language", self.language), ("schema", schema.as_str())];
-        let heads: u64 = texts.iter().map(|(head, _)| split::tokens(head) + 4).sum();
-        let space = room.text(self.asker.frame(template, &values) + heads, most)?;
-        let lengths: Vec<u64> = texts.iter().map(|(_, text)| split::tokens(text)).collect();
-        let each = fair(&lengths, space);
-        if lengths.iter().any(|length| *length > each) {
+        let space = room.text(self.asker.frame(template, &values), most)?;
+        let (text, cut) = tokio::task::block_in_place(|| fitted(texts, space));
+        if let Some(each) = cut {
             let text = format!("{template}: answers of more than {each} tokens were read only up to there");
             self.asker.tally().warn(text);
         }
-        let one = |((head, text), length): (&(String, &str), &u64)| {
-            let text = if *length > each { split::beginning(text, each, &split::tokens).0 } else { text };
-            format!("{head}\n{}\n\n", text.trim())
-        };
-        Ok((texts.iter().zip(&lengths).map(one).collect(), most))
+        Ok((text, most))
     }
 
     async fn clusters(&self, answers: &[Answer]) -> Result<Vec<Cluster>, TaskError> {
-        let texts: Vec<(String, &str)> =
-            answers.iter().enumerate().map(|(n, a)| (format!("[{}]", label(n)), a.text.as_str())).collect();
+        let of = answers.iter().enumerate();
+        let texts: Vec<Headed<'_>> =
+            of.map(|(n, a)| Headed { head: format!("[{}]", label(n)), text: &a.text }).collect();
         let group = object(json!({"position": text(2_000), "answers": list(text(10), MOST_ANSWERS)}));
         let mut groups = list(group, MOST_ANSWERS);
         groups["minItems"] = 1.into();
@@ -213,7 +209,7 @@ impl Job<'_> {
         answers: &[Answer],
         clusters: &[Cluster],
     ) -> Result<(Value, Vec<Value>), TaskError> {
-        let texts: Vec<(String, &str)> =
+        let texts: Vec<Headed<'_>> =
             clusters.iter().enumerate().map(|(n, c)| cluster_text(n, c, answers)).collect();
         let point = object(json!({"cluster": text(10), "why": text(2_000)}));
         let mut answer = text(30_000);
@@ -233,7 +229,7 @@ impl Job<'_> {
 }
 
 /// A cluster's heading, and the answer of it that stands for all: the heaviest.
-fn cluster_text<'a>(n: usize, cluster: &Cluster, answers: &'a [Answer]) -> (String, &'a str) {
+fn cluster_text<'a>(n: usize, cluster: &Cluster, answers: &'a [Answer]) -> Headed<'a> {
     let share = (cluster.share * 100.0).round();
     let head = format!(
         "## C{} ({share} % of the weight, {} answers)\n{}\n",
@@ -246,7 +242,7 @@ fn cluster_text<'a>(n: usize, cluster: &Cluster, answers: &'a [Answer]) -> (Stri
             true => b,
             false => a,
         });
-    (head, heaviest.map_or("", |at| answers[at].text.as_str()))
+    Headed { head, text: heaviest.map_or("", |at| answers[at].text.as_str()) }
 }
 
 /// Clusters beside the first that a merged answer does not speak of, for the model.
@@ -272,25 +268,8 @@ fn dissent(value: &Value, clusters: &[Cluster]) -> Vec<Value> {
     clusters.iter().enumerate().skip(1).map(told).collect()
 }
 
-/// How long a text may be so that all fit into `space`: short ones leave their room to long ones.
-fn fair(lengths: &[u64], space: u64) -> u64 {
-    let mut sorted = lengths.to_vec();
-    sorted.sort_unstable();
-    let mut left = space;
-    for (n, length) in sorted.iter().enumerate() {
-        let each = left / (sorted.len() - n) as u64;
-        if *length > each {
-            return each;
-        }
-        left -= length;
-    }
-    u64::MAX
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -308,16 +287,5 @@ mod tests {
         let named = json!({"dissent": [{"cluster": "C2", "why": "It costs."}]});
         assert!(unnamed(&named, 2).is_empty());
         assert_eq!(dissent(&named, &clusters)[0]["why"], "It costs.");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_fair_fits(lengths in prop::collection::vec(0u64..500, 0..20), space in 0u64..2000) {
-            let each = fair(&lengths, space);
-            let sum: u64 = lengths.iter().map(|length| (*length).min(each)).sum();
-            prop_assert!(sum <= space);
-            let all: u64 = lengths.iter().sum();
-            prop_assert!(all > space || each == u64::MAX);
-        }
     }
 }
