@@ -1,6 +1,9 @@
 //! Many answers in groups of those that say the same: who is where, and how much each group weighs.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::findings::rounded;
 
 /// A group as a model makes it: what it says, and the labels of its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -12,12 +15,11 @@ pub struct Group {
 }
 
 /// A group of answers with its weight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
     /// What its answers say.
     pub position: String,
     /// Its answers, by their places from 0.
-    #[serde(skip)]
     pub members: Vec<usize>,
     /// Their labels.
     pub answers: Vec<String>,
@@ -25,6 +27,14 @@ pub struct Cluster {
     pub weight: f64,
     /// Its part of all weight, 0 to 1.
     pub share: f64,
+}
+
+impl Cluster {
+    /// As a result has it.
+    pub fn told(&self) -> Value {
+        json!({"position": self.position, "answers": self.answers, "weight": rounded(self.weight),
+            "share": rounded(self.share)})
+    }
 }
 
 /// `A1` for the first answer.

@@ -111,7 +111,8 @@ fn texts(parts: &[(u64, Value)], field: &str) -> Vec<String> {
     all.filter(|text| seen.insert(key(text))).take(MOST).map(str::to_owned).collect()
 }
 
-fn rounded(number: f64) -> f64 {
+/// To three places: more would only pretend to know.
+pub fn rounded(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0
 }
 

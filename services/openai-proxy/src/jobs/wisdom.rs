@@ -10,6 +10,7 @@ use tasklane_runtime::{Payload, TaskError};
 use super::ask::{Asker, Asking};
 use super::clusters::{Cluster, Group, agreement, label, mistakes, weighed};
 use super::error::{bad_payload, fault};
+use super::findings::rounded;
 use super::fit::{Headed, fitted};
 use super::structured::{Wanted, list, object, shortened, text};
 use super::{in_language, payload_schema, together};
@@ -110,7 +111,7 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
     let mut answers: Vec<Answer> = request.answers.into_iter().map(Answer::given).collect();
     answers.extend(job.gather(&request.ask, gathered + 2).await?);
     let clusters = job.clusters(&answers).await?;
-    let told: Vec<Value> = clusters.iter().map(|cluster| json!(cluster)).collect();
+    let told: Vec<Value> = clusters.iter().map(Cluster::told).collect();
     asker.partial("clusters", json!({"clusters": told})).await;
     asker
         .progress((gathered + 1) as f64 / (gathered + 2) as f64, &format!("{} clusters", clusters.len()))
@@ -120,7 +121,7 @@ pub async fn run(asker: &Asker, payload: Payload) -> Result<Value, TaskError> {
     let tell = |(n, a): (usize, &Answer)| json!({"label": label(n), "from": a.from, "weight": a.weight, "text": a.text});
     let all: Vec<Value> = answers.iter().enumerate().map(tell).collect();
     Ok(
-        json!({"question": request.question, "answer": answer, "agreement": agreement(&clusters, answers.len()),
+        json!({"question": request.question, "answer": answer, "agreement": rounded(agreement(&clusters, answers.len())),
         "clusters": told, "dissent": dissent, "answers": all}),
     )
 }
@@ -262,7 +263,7 @@ fn dissent(value: &Value, clusters: &[Cluster]) -> Vec<Value> {
         points.find(|d| d["cluster"] == label).map_or(Value::Null, |d| d["why"].clone())
     };
     let told = |(n, cluster): (usize, &Cluster)| {
-        json!({"cluster": n + 1, "position": cluster.position, "share": cluster.share,
+        json!({"cluster": n + 1, "position": cluster.position, "share": rounded(cluster.share),
             "answers": cluster.answers, "why": why(&format!("C{}", n + 1))})
     };
     clusters.iter().enumerate().skip(1).map(told).collect()
