@@ -133,6 +133,15 @@ async fn an_operator_sees_workers_lanes_decisions_and_what_is_wrong() {
     for what in ["nats", "jetstream", "streams", "router"] {
         assert_eq!(level(what), "ok", "{checks}");
     }
+    // What the doctor looks at is what the service reads.
+    let named = "TASKLANE_PARSER_PDFIUM_LIBRARY";
+    let said = child::command(tool::ours("tasklane-document")).arg("--print-variables").output().unwrap();
+    assert!(String::from_utf8(said.stdout).unwrap().contains(named));
+    let mut lost = tasklane(&stack, &["doctor"]);
+    let ended = lost.env(named, "/nowhere/libpdfium.so").output().await.unwrap();
+    let text = String::from_utf8(ended.stdout).unwrap();
+    assert!(text.contains(&format!("{named} names /nowhere/libpdfium.so, which is no file")), "{text}");
+
     let mut unreachable = tasklane(&stack, &["doctor"]);
     let ended = unreachable.env("TASKLANE_NATS_URL", "nats://127.0.0.1:1").output().await.unwrap();
     assert_eq!(ended.status.code(), Some(1));

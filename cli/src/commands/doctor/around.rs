@@ -78,51 +78,6 @@ pub fn nats_command() -> Finding {
     }
 }
 
-/// Where the document service would find PDFium on this machine.
-pub fn pdfium() -> Finding {
-    let file = if cfg!(target_os = "macos") { "libpdfium.dylib" } else { "libpdfium.so" };
-    let named = std::env::var_os("PDFIUM_LIBRARY").filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = named.filter(|path| !path.is_file()) {
-        let detail = format!("PDFIUM_LIBRARY names {}, which is no file", path.display());
-        return Finding::fail(
-            "pdfium",
-            detail,
-            "`scripts/setup.sh pdfium` fetches one; unset the variable then",
-        );
-    }
-    let arch = std::env::consts::ARCH;
-    let system = [
-        "/usr/local/lib",
-        "/usr/lib",
-        "/usr/lib64",
-        "/opt/homebrew/lib",
-        &format!("/usr/lib/{arch}-linux-gnu"),
-    ]
-    .map(|dir| PathBuf::from(dir).join(file));
-    let mut places: Vec<PathBuf> =
-        std::env::var_os("PDFIUM_LIBRARY").map(PathBuf::from).into_iter().collect();
-    places.extend(cached(file));
-    places.extend(system);
-    match places.into_iter().find(|place| place.is_file()) {
-        Some(place) => Finding::ok("pdfium", place.display().to_string()),
-        None => Finding::warn(
-            "pdfium",
-            "not found here: where the document service runs like this, PDF files alone are refused",
-            "`scripts/setup.sh pdfium` fetches it, or PDFIUM_LIBRARY=<path> names it",
-        ),
-    }
-}
-
-/// The versions that `scripts/setup.sh` keeps in its cache.
-fn cached(file: &str) -> Vec<PathBuf> {
-    let own = std::env::var_os("TASKLANE_CACHE").map(PathBuf::from);
-    let shared = std::env::var_os("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("tasklane"));
-    let home = std::env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".cache/tasklane"));
-    let Some(cache) = own.or(shared).or(home) else { return Vec::new() };
-    let Ok(versions) = std::fs::read_dir(cache.join("pdfium")) else { return Vec::new() };
-    versions.flatten().map(|version| version.path().join(file)).collect()
-}
-
 /// Whether somebody listens where traces would go.
 pub async fn collector() -> Finding {
     let endpoint = TraceSettings::from_env().endpoint;

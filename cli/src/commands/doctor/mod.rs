@@ -2,6 +2,7 @@
 
 mod around;
 mod judge;
+mod pdfium;
 mod server;
 
 use crate::api::{Lanes, Workers};
@@ -30,7 +31,7 @@ pub async fn run(args: DoctorArgs, session: &Session) -> Result<Exit, CliError> 
     }
     findings.extend(around::ports(router).await);
     findings.push(around::nats_command());
-    findings.push(around::pdfium());
+    findings.push(pdfium::look());
     findings.push(around::collector().await);
     report(&findings, session)
 }
