@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tasklane_runtime::bus::BusConfig;
 
+use crate::commands::llm::args::LlmCommand;
 use crate::task::TaskArgs;
 use crate::units;
 
@@ -183,6 +184,9 @@ pub enum Command {
     /// Tasks that were given up: list, show, replay
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Model calls: what may be asked, what was used, what is left of budgets; and a chat
+    #[command(subcommand)]
+    Llm(LlmCommand),
     /// Keep new tasks from a pool; what it has goes elsewhere or waits
     Pause(PoolArgs),
     /// Let a paused pool have tasks again

@@ -87,6 +87,22 @@ pub fn when(text: &str) -> Result<When, String> {
     })
 }
 
+/// The day, in UTC and such as `2026-11-21`, that is so long ago (`7d`) or is named.
+///
+/// # Errors
+/// A text for the person who wrote it.
+pub fn day(text: &str, now_us: i64) -> Result<String, String> {
+    let wrong = || format!("\"{text}\" is neither a time ago such as 7d nor a day such as 2026-11-21");
+    let us = match duration(text) {
+        Ok(ago) => {
+            i64::try_from(ago.as_micros()).ok().and_then(|ago| now_us.checked_sub(ago)).ok_or_else(wrong)?
+        }
+        Err(_) => time::parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| wrong())?,
+    };
+    let day = time::to_rfc3339(us).filter(|_| us > 0).ok_or_else(wrong)?;
+    Ok(day.split('T').next().unwrap_or_default().to_owned())
+}
+
 /// A label `key=value`.
 ///
 /// # Errors
@@ -138,6 +154,19 @@ mod tests {
         assert_eq!(when("10m").unwrap().to_rfc3339(1_000_000).unwrap(), "1970-01-01T00:10:01Z");
         assert_eq!(when("2026-11-20T12:00:00Z").unwrap().to_rfc3339(5).unwrap(), "2026-11-20T12:00:00Z");
         assert!(when("tomorrow").unwrap_err().contains("neither"));
+    }
+
+    #[test]
+    fn days_are_named_or_so_long_ago() {
+        let noon = time::parse_rfc3339("2026-11-21T12:00:00Z").unwrap();
+        for (text, expected) in
+            [("7d", "2026-11-14"), ("13h", "2026-11-20"), ("0s", "2026-11-21"), ("2026-02-28", "2026-02-28")]
+        {
+            assert_eq!(day(text, noon).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["", "7", "yesterday", "2026-02-30", "2026-11-21T00:00:00Z", "99999d"] {
+            assert!(day(text, noon).unwrap_err().contains("such as 7d"), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod doctor;
 mod explain;
 mod keys;
 mod lanes;
+pub mod llm;
 mod pool;
 mod result;
 mod run;
@@ -37,6 +38,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CliError> 
         Command::Lanes => lanes::run(session).await,
         Command::Top(args) => top::run(args, session).await,
         Command::Dead(command) => dead::run(command, session).await,
+        Command::Llm(command) => llm::run(command, session).await,
         Command::Pause(args) => pool::run(args, "pause", session).await,
         Command::Resume(args) => pool::run(args, "resume", session).await,
         Command::Doctor(args) => doctor::run(args, session).await,

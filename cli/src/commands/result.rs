@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use tasklane_runtime::bus::Bus;
 use tasklane_runtime::contract::{code, submission};
 use tasklane_runtime::domain::name;
@@ -70,12 +71,20 @@ pub async fn show(
     Ok(record.exit())
 }
 
+/// What the task returned, wherever it lies.
+///
+/// # Errors
+/// NATS, or what is not encoded as it says.
+pub async fn returned(bus: &Bus, record: &Record) -> Result<Bytes, CliError> {
+    match submission::split_reference(&record.result_ref) {
+        Some((bucket, name)) => Ok(bus.get_object(bucket, name, MAX_BYTES).await?),
+        None => Ok(record.payload()?.unwrap_or_default()),
+    }
+}
+
 /// Writes what the task returned to a file, and says what was written.
 async fn save(bus: &Bus, record: &Record, path: &Path) -> Result<String, CliError> {
-    let bytes = match submission::split_reference(&record.result_ref) {
-        Some((bucket, name)) => bus.get_object(bucket, name, MAX_BYTES).await?,
-        None => record.payload()?.unwrap_or_default(),
-    };
+    let bytes = returned(bus, record).await?;
     let failed =
         |e| CliError::new(code::INTERNAL, Exit::Failed, format!("{} cannot be written: {e}", path.display()));
     tokio::fs::write(path, &bytes).await.map_err(failed)?;

@@ -2,6 +2,7 @@
 
 pub mod json;
 pub mod lists;
+pub mod llm;
 pub mod result;
 pub mod table;
 
@@ -97,6 +98,17 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// Text from elsewhere on a terminal, with its lines and tabs: other control characters are shown instead.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '\n' | '\t' => vec![c],
+            c if c.is_control() => c.escape_debug().collect(),
+            c => vec![c],
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +131,7 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_steered_from_outside() {
+        assert_eq!(harmless("a\x1b[2J\n\tb\r"), "a\\u{1b}[2J\n\tb\\r");
         assert_eq!(one_line("a\x1b[2Jb\nc é"), "a\\u{1b}[2Jb\\nc é");
         assert_eq!(Paint { on: true }.bad("x"), "\x1b[31mx\x1b[0m");
     }

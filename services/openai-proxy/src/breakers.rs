@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::books::now_ms;
-use crate::breaker::{Breaker, Config, Outcome, Permit, Refused};
+use crate::breaker::{Breaker, Config, Outcome, Permit, Refused, State};
 use crate::catalog::Model;
 
 /// All breakers.
@@ -46,6 +46,12 @@ impl Breakers {
     pub fn admit(self: &Arc<Self>, model: &Model) -> Result<Turn, Refused> {
         let permit = self.with(&model.id, |breaker| breaker.admit(now_ms()))?;
         Ok(Turn { all: Arc::clone(self), model: model.id.clone(), permit: Some(permit) })
+    }
+
+    /// What a model's breaker does now.
+    pub fn state(&self, model: &str) -> State {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(model).map_or(State::Closed, |breaker| breaker.state(now_ms()))
     }
 
     fn with<T>(&self, model: &str, act: impl FnOnce(&mut Breaker) -> T) -> T {

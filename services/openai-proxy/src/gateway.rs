@@ -131,6 +131,16 @@ impl Gateway {
         self.most
     }
 
+    /// The ledger.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The circuit breakers.
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
     /// The catalog in use.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.source.current()

@@ -2,7 +2,8 @@
 //!
 //! `api` (HTTP) and `tasks` (NATS) ask the `gateway`, which finds the candidates in the `catalog`, reserves what a call
 //! may use in the `ledger` (`books`), asks one candidate after the other (`attempt`, `client`, `retry`, `breaker`), and settles what
-//! was really used, for an answer in pieces (`stream`, `sse`) when it is over.
+//! was really used, for an answer in pieces (`stream`, `sse`) when it is over. What was used is also kept by tenant, model
+//! and day (`sheets`); `inquiries` tells it to who asks over NATS.
 
 pub mod answers;
 pub mod api;
@@ -18,6 +19,7 @@ pub mod catalog;
 pub mod client;
 pub mod config;
 pub mod gateway;
+pub mod inquiries;
 pub mod jobs;
 pub mod ledger;
 pub mod meters;
@@ -72,6 +74,7 @@ async fn run(config: ProxyConfig) -> Result<(), String> {
     let (gateway, books) = gateway(source, &bus, worker.metrics(), &config)?;
     let address = api::serve(Arc::clone(&gateway), config.api.clone()).await.map_err(|e| e.to_string())?;
     tracing::info!(api = %address, "serving /v1");
+    let _inquiries = inquiries::serve(&bus, &gateway).await.map_err(|e| e.to_string())?;
     let (keeper, catalogs) = (Arc::clone(&books), Arc::clone(&gateway));
     let keeping = tokio::spawn(async move { keeper.keep(|| catalogs.catalog(), catalogs.meters()).await });
     let [chat, embed] = tasks::all(&gateway);

@@ -1,4 +1,4 @@
-//! Request and reply: the NATS service that answers on `api.>`, and asking it.
+//! Request and reply: the NATS services that answer on `api.>`, and asking them.
 
 use async_nats::service::{self, ServiceExt as _};
 use bytes::Bytes;
@@ -54,20 +54,31 @@ impl Asked {
     }
 }
 
+/// What a service says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// Its name; those with the same name share the requests.
+    pub name: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
 /// A running service: it stops when dropped.
 pub struct Service {
     _service: service::Service,
 }
 
 impl Bus {
-    /// Starts the NATS service `tasklane` with one endpoint per subject; every request goes to `on_request`, in a task
-    /// of its own. Several routers share the requests.
+    /// Starts a NATS service with one endpoint per subject; every request goes to `on_request`, in a task of its own.
+    /// Several processes with the same service share the requests.
     ///
     /// # Errors
     /// [`BusError::JetStream`].
     pub async fn serve<F, Fut>(
         &self,
-        version: &str,
+        about: About,
         endpoints: &[(&str, &str)],
         on_request: F,
     ) -> Result<Service, BusError>
@@ -75,13 +86,13 @@ impl Bus {
         F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let failed = |e: &dyn std::fmt::Display| BusError::js("start the service tasklane", e);
+        let failed = |e: &dyn std::fmt::Display| BusError::js(format!("start the service {}", about.name), e);
         let running = self
             .client
             .service_builder()
-            .description("Tasklane: submit, look, cancel, explain, replay")
-            .queue_group("tasklane")
-            .start("tasklane", version)
+            .description(about.description)
+            .queue_group(about.name)
+            .start(about.name, about.version)
             .await
             .map_err(|e| failed(&e))?;
         for (name, subject) in endpoints {

@@ -6,7 +6,7 @@
 
 use tasklane_domain::{lane, priority};
 
-use crate::streams::{CANCELLED, CONTROL, DOCUMENTS, PAYLOADS, RESULTS, TASKS, WORK, WORKERS};
+use crate::streams::{CANCELLED, CONTROL, DOCUMENTS, LLM, PAYLOADS, RESULTS, TASKS, WORK, WORKERS};
 use crate::subjects;
 
 /// A part of the system, as NATS sees it.
@@ -20,7 +20,8 @@ pub enum Role {
         pool: String,
         /// Object stores it may read besides `payloads`.
         reads: Vec<String>,
-        /// Buckets and object stores it keeps something in: it reads and writes them.
+        /// Buckets and object stores it keeps something in: it reads and writes them, and removes what is old. Who keeps
+        /// [`LLM`] answers on `api.llm.>` what stands in it.
         keeps: Vec<String>,
     },
     /// Submits tasks and reads their results; what an application gets.
@@ -54,6 +55,12 @@ pub fn of(user: &str, role: &Role) -> Permissions {
             Permissions { publish: router(), subscribe: inbox, responses: true }
         }
         Role::Worker { pool, reads, keeps } => {
+            if keeps.iter().any(|bucket| bucket == LLM) {
+                inbox.extend(
+                    [subjects::LLM_MODELS, subjects::LLM_USAGE, subjects::LLM_BUDGETS].map(str::to_owned),
+                );
+                inbox.extend(service(subjects::LLM_SERVICE));
+            }
             Permissions { publish: worker(pool, reads, keeps), subscribe: inbox, responses: false }
         }
         Role::Publisher => {
@@ -109,6 +116,7 @@ fn worker(pool: &str, reads: &[String], keeps: &[String]) -> Vec<String> {
         may.extend(read_objects(bucket));
         may.extend(write_objects(bucket));
         may.push(format!("$JS.API.STREAM.PURGE.OBJ_{bucket}"));
+        may.push(format!("$JS.API.STREAM.PURGE.KV_{bucket}"));
     }
     // Whoever waits for the result of a task.
     may.push("_INBOX.>".to_owned());
@@ -120,6 +128,8 @@ fn worker(pool: &str, reads: &[String], keeps: &[String]) -> Vec<String> {
 fn publisher() -> Vec<String> {
     let mut may =
         owned(&[subjects::SUBMIT, "tasks.submit.*", "api.run.*", "api.task.*", "api.route.explain"]);
+    // Which models it may ask for. What tenants used and may spend is the operator's.
+    may.push(subjects::LLM_MODELS.to_owned());
     may.push(format!("$JS.API.DIRECT.GET.{RESULTS}.results.*"));
     for store in [PAYLOADS, DOCUMENTS] {
         may.extend(read_objects(store));
@@ -128,6 +138,11 @@ fn publisher() -> Vec<String> {
     may.sort();
     may.dedup();
     may
+}
+
+/// Where a NATS service is asked whether it is there, what it serves, and how it does.
+fn service(name: &str) -> [String; 3] {
+    ["$SRV.*".to_owned(), format!("$SRV.*.{name}"), format!("$SRV.*.{name}.*")]
 }
 
 fn stream_info(stream: &str) -> String {
@@ -226,6 +241,36 @@ mod tests {
             assert!(!may_publish(&Role::Publisher, subject), "{subject}");
         }
         assert!(!may_publish(&generic(), "tasks.submit.echo") && !may_publish(&generic(), "api.run.echo"));
+    }
+
+    #[test]
+    fn who_keeps_the_books_of_model_calls_answers_about_them_and_nobody_else() {
+        let proxy = Role::Worker { pool: "openai-proxy".into(), reads: vec![], keeps: vec![LLM.into()] };
+        let keeper = Role::Worker { pool: "keeper".into(), reads: vec![], keeps: vec!["other".into()] };
+        let hears = |role: &Role, subject: &str| of("me", role).subscribe.iter().any(|p| matches(p, subject));
+        let asked = [subjects::LLM_MODELS, subjects::LLM_USAGE, subjects::LLM_BUDGETS];
+        for subject in
+            asked.into_iter().chain(["$SRV.PING", "$SRV.INFO.tasklane-llm", "$SRV.STATS.tasklane-llm.x"])
+        {
+            assert!(hears(&proxy, subject), "{subject}");
+            assert!(
+                [generic(), keeper.clone(), Role::Publisher].iter().all(|role| !hears(role, subject)),
+                "{subject}"
+            );
+        }
+        for subject in ["api.task.get", "api.llm", "$SRV.INFO.tasklane"] {
+            assert!(!hears(&proxy, subject), "{subject}");
+        }
+        assert_eq!(asked.map(|subject| may_publish(&Role::Publisher, subject)), [true, false, false]);
+        assert!(
+            asked
+                .iter()
+                .all(|subject| !may_publish(&generic(), subject) && may_publish(&Role::Operator, subject))
+        );
+        assert!(
+            may_publish(&proxy, "$JS.API.STREAM.PURGE.KV_llm")
+                && !may_publish(&keeper, "$JS.API.STREAM.PURGE.KV_llm")
+        );
     }
 
     #[test]

@@ -15,6 +15,17 @@ pub const DEAD_PREFIX: &str = "dead.";
 /// Prefix of the request/reply endpoints.
 pub const API: &str = "api";
 
+/// The NATS service that answers on `api.>`, and the one that the openai-proxies make together.
+pub const SERVICE: &str = "tasklane";
+/// The service on `api.llm.>`.
+pub const LLM_SERVICE: &str = "tasklane-llm";
+/// Which models there are.
+pub const LLM_MODELS: &str = "api.llm.models";
+/// What was used, by tenant, model and day.
+pub const LLM_USAGE: &str = "api.llm.usage";
+/// How much of their budgets tenants have spent.
+pub const LLM_BUDGETS: &str = "api.llm.budgets";
+
 /// First tokens of subjects that are ours, or the server's: nobody may have a result sent there.
 const RESERVED: [&str; 6] = ["tasks", "work", "results", "dead", "events", API];
 

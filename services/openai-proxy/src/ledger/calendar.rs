@@ -60,6 +60,16 @@ pub fn parse_day(text: &str) -> Option<u64> {
     u64::try_from(midnight.as_second()).ok().map(|seconds| seconds / 86_400)
 }
 
+/// A time as RFC 3339 says it.
+#[must_use]
+pub fn time_name(ms: u64) -> String {
+    i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
+}
+
 /// The calendar month of a day, as year times twelve plus month (0 to 11).
 #[must_use]
 pub fn month_of_day(day: u64) -> u64 {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tasklane_bus::BusError;
-use tasklane_bus::endpoint::{Asked, Service};
+use tasklane_bus::endpoint::{About, Asked, Service};
 use tasklane_contract::{Refusal, code, subjects};
 
 use crate::state::Router;
@@ -38,7 +38,12 @@ const ENDPOINTS: [(&str, &str); 11] = [
 pub async fn serve(router: &Arc<Router>, _ears: &Arc<Ears>) -> Result<Service, BusError> {
     let router = Arc::clone(router);
     let bus = router.bus.clone();
-    bus.serve(env!("CARGO_PKG_VERSION"), &ENDPOINTS, move |asked| answer(Arc::clone(&router), asked)).await
+    let about = About {
+        name: subjects::SERVICE,
+        description: "Tasklane: submit, look, cancel, explain, replay",
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    bus.serve(about, &ENDPOINTS, move |asked| answer(Arc::clone(&router), asked)).await
 }
 
 async fn answer(router: Arc<Router>, asked: Asked) {
