@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::context::traits::TimeoutProvider as _;
-use async_nats::{Client, ConnectOptions, Event, jetstream};
+use async_nats::{Client, ConnectOptions, jetstream};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::batch::Batches;
+use crate::line::Line;
 use crate::{BusError, Headers};
 
 /// The oldest server that has what we use and none of the holes that 2.14.3 closed.
@@ -82,6 +83,7 @@ impl Bus {
     pub async fn connect(config: &BusConfig, name: &str, patience: Duration) -> Result<Self, BusError> {
         let give_up = tokio::time::Instant::now() + patience;
         let timeout = Duration::from_millis(config.timeout_ms);
+        let mut told = String::new();
         loop {
             let (generation, connected) = watch::channel(0u64);
             let attempt = options(config, name, generation)?.connect(servers(&config.url)).await;
@@ -105,7 +107,11 @@ impl Bus {
                     return Err(BusError::Connect { url: config.url.clone(), reason: e.to_string() });
                 }
                 Err(e) => {
-                    tracing::info!(url = %config.url, "NATS is not there yet: {e}");
+                    let reason = e.to_string();
+                    if reason != told {
+                        tracing::info!(url = %config.url, "NATS is not there yet: {reason}");
+                        told = reason;
+                    }
                     tokio::time::sleep(Duration::from_millis(250)).await;
                 }
             }
@@ -185,7 +191,7 @@ fn options(
     name: &str,
     generation: watch::Sender<u64>,
 ) -> Result<ConnectOptions, BusError> {
-    let generation = Arc::new(generation);
+    let line = Arc::new(Line::new(generation));
     let mut options = ConnectOptions::new()
         .name(name)
         .connection_timeout(Duration::from_secs(2))
@@ -194,8 +200,8 @@ fn options(
         .subscription_capacity(65_536)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            let generation = generation.clone();
-            async move { note(&event, &generation) }
+            let line = Arc::clone(&line);
+            async move { line.hear(&event) }
         });
     if !config.inbox_prefix.is_empty() {
         options = options.custom_inbox_prefix(&config.inbox_prefix);
@@ -224,20 +230,6 @@ fn options(
 /// The client's own delay grows to 4 s; a worker that waits that long after a restart of the server is late.
 fn reconnect_delay(attempts: usize) -> Duration {
     Duration::from_millis(u64::try_from(attempts).unwrap_or(10).min(10) * 50)
-}
-
-fn note(event: &Event, generation: &watch::Sender<u64>) {
-    match event {
-        Event::Connected => generation.send_modify(|n| *n += 1),
-        Event::Disconnected => tracing::warn!("the connection to NATS is gone; trying again"),
-        Event::SlowConsumer(id) => {
-            tracing::error!(subscription = id, "NATS delivered faster than we read; messages were dropped");
-        }
-        Event::ServerError(e) => tracing::error!("NATS refused something: {e}"),
-        Event::ClientError(e) => tracing::warn!("NATS client: {e}"),
-        Event::LameDuckMode => tracing::info!("the NATS server is shutting down; moving"),
-        Event::Draining | Event::Closed => {}
-    }
 }
 
 fn check_server(client: &Client, url: &str) -> Result<(), BusError> {

@@ -10,6 +10,7 @@ pub mod headers;
 pub mod inspect;
 pub mod keys;
 pub mod kv;
+mod line;
 pub mod objects;
 pub mod provision;
 pub mod publish;

@@ -198,6 +198,11 @@ async fn a_service_waits_for_what_it_needs_without_being_ready() {
     }
     stack.start_nats_again().await;
     assert_eq!(stack.client.run("echo", json!(1)).await["status"], "succeeded");
+    // That the server was away is said once, and so is its return.
+    for (text, times) in [("NATS is gone", 1), ("NATS is back", 1), ("IO error", 0)] {
+        let log = stack.log("generic");
+        assert_eq!(log.matches(text).count(), times, "{text}: {log}");
+    }
 }
 
 #[test]
