@@ -218,9 +218,13 @@ fn options(
         options = options.user_and_password(config.user.clone(), read(&config.password_file)?);
     }
     if !config.tls_ca_file.is_empty() {
+        // The client reads these files itself, but does not say which one it could not read.
+        read(&config.tls_ca_file)?;
         options = options.require_tls(true).add_root_certificates(PathBuf::from(&config.tls_ca_file));
     }
     if !config.tls_cert_file.is_empty() {
+        read(&config.tls_cert_file)?;
+        read(&config.tls_key_file)?;
         options =
             options.add_client_certificate((&config.tls_cert_file).into(), (&config.tls_key_file).into());
     }
@@ -241,4 +245,29 @@ fn check_server(client: &Client, url: &str) -> Result<(), BusError> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let missing = "/nowhere/at/all.pem".to_owned();
+        let with = |set: fn(&mut BusConfig, String)| {
+            let mut config = BusConfig::default();
+            set(&mut config, missing.clone());
+            options(&config, "test", watch::channel(0).0)
+        };
+        for refused in [
+            with(|config, path| config.tls_ca_file = path),
+            with(|config, path| config.tls_cert_file = path),
+            with(|config, path| config.nkey_file = path),
+            with(|config, path| config.credentials_file = path),
+        ] {
+            let Err(BusError::Credentials(text)) = refused else { panic!("{refused:?}") };
+            assert!(text.starts_with(&missing), "{text}");
+        }
+        assert!(options(&BusConfig::default(), "test", watch::channel(0).0).is_ok());
+    }
 }
