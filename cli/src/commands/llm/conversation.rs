@@ -2,9 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// Ask for the answer in pieces: the task then tells them as events.
-const STREAM: bool = false;
-
 /// What was said so far.
 #[derive(Debug, Default)]
 pub struct Conversation {
@@ -18,14 +15,10 @@ impl Conversation {
         Self { messages: messages.into_iter().collect() }
     }
 
-    /// The payload of the next question.
+    /// The payload of the next question: the answer is told in pieces as it comes.
     pub fn ask(&mut self, model: &str, question: &str) -> Value {
         self.messages.push(json!({"role": "user", "content": question}));
-        let mut payload = json!({"model": model, "messages": self.messages});
-        if STREAM {
-            payload["stream"] = json!(true);
-        }
-        payload
+        json!({"model": model, "messages": self.messages, "stream": true})
     }
 
     /// The model answered.
