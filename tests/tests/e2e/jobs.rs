@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};
-use tasklane_testkit::upstream::{Script, Shape, Upstream};
+use tasklane_testkit::upstream::{Recorded, Script, Shape, Upstream};
 use tasklane_testkit::wait::PATIENCE;
 use tasklane_testkit::{Options, Stack};
 use tempfile::TempDir;
@@ -290,13 +290,31 @@ async fn a_budget_that_ends_within_a_job_ends_it() {
 }
 
 #[tokio::test]
-async fn what_a_provider_limits_is_tried_again_from_the_beginning() {
+async fn what_a_provider_limits_is_tried_again() {
     let Some(jobs) = start(&[]).await else { return };
     jobs.upstream.push(Script::limited("x-should-retry", "false"));
     jobs.answers(&summary());
     let (result, ..) = jobs.run("document_summary", json!({"model": "m", "text": "The lamp was lit."})).await;
     assert_eq!(result["status"], "succeeded", "{result}");
     assert_eq!(result["attempts"].as_array().unwrap().len(), 2, "{result}");
+}
+
+#[tokio::test]
+async fn the_next_attempt_goes_on_where_the_last_one_was() {
+    let Some(jobs) = start(&[]).await else { return };
+    let mut limited = summary();
+    limited[0].1 = Script::limited("retry-after", "3");
+    jobs.answers(&limited);
+    let client = &jobs.stack.client;
+    let id = client.submit("document_summary", json!({"model": "m", "text": long_text()})).await;
+    let is_final = |seen: &[Recorded]| seen.iter().any(|r| r.json().to_string().contains(FINAL));
+    let before = jobs.upstream.until("the last call was made", is_final).await.len() as u64;
+    jobs.answers(&summary());
+    let result = client.result(&id).await;
+    assert_eq!(result["status"], "succeeded", "{result}");
+    // Only the call that failed was made again, and what the others cost is told.
+    assert_eq!((jobs.upstream.count(), result["attempts"].as_array().unwrap().len()), (before + 1, 1));
+    assert_eq!(result["result"]["usage"]["calls"], json!(before));
 }
 
 const ANALYSE: &str = "You analyse texts";
