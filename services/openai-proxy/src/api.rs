@@ -14,6 +14,7 @@ use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
 use serde_json::json;
+use tasklane_runtime::contract::id;
 use tasklane_runtime::telemetry::TraceContext;
 use tokio::net::TcpListener;
 
@@ -26,6 +27,8 @@ use crate::config::ApiConfig;
 use crate::gateway::{Ask, Gateway};
 use crate::pass::{PROVIDER, Passing};
 
+/// The header with an answer's name.
+const REQUEST_ID: &str = "x-request-id";
 /// The header that says whether an answer was given before; `off` and `on` are a client's wish.
 const CACHE: &str = "x-tasklane-cache";
 /// As the official clients wait at most.
@@ -214,8 +217,16 @@ fn json_answer(value: &serde_json::Value) -> Response {
     response
 }
 
+/// Every answer has a name that client and log can be held together by; a provider's own stays.
 fn answer(answer: Result<Response, ApiError>) -> Response {
-    answer.unwrap_or_else(|e| refuse(&e))
+    let mut response = answer.unwrap_or_else(|e| refuse(&e));
+    let headers = response.headers_mut();
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(&format!("req_{}", id::fresh()))
+    {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
 }
 
 fn refuse(error: &ApiError) -> Response {

@@ -118,6 +118,7 @@ impl Gateway {
         let pump = Pump {
             out,
             hides_usage: call.ask.body.endpoint() == Endpoint::Chat && !call.ask.body.wants_usage,
+            is_typed: call.ask.body.endpoint() == Endpoint::Responses,
             asked: call.ask.body.model.clone(),
             between: timeouts.between_chunks,
             until: call.until.min(Instant::now() + timeouts.whole),

@@ -26,6 +26,8 @@ pub struct Pump {
     pub out: mpsc::Sender<Bytes>,
     /// Whether the chunk with the usage was our wish alone.
     pub hides_usage: bool,
+    /// Whether it is a stream of the responses API, which ends with an event that says how, instead of `[DONE]`.
+    pub is_typed: bool,
     /// The model as it was asked for, for errors.
     pub asked: String,
     /// How long the next piece may take.
@@ -152,6 +154,7 @@ async fn forward(reader: &mut Reader, event: Event, pump: &Pump) -> bool {
             heard.listen(&data);
         }
         let said = sniff(&data);
+        reader.done = reader.done || (pump.is_typed && !said.finish.is_empty());
         hidden = pump.hides_usage && said.usage.is_some() && said.chars == 0 && has_no_choices(&data);
         reader.tally.add(said);
     }

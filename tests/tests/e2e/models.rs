@@ -144,6 +144,38 @@ async fn http_clients_get_what_the_provider_says_whole_or_in_pieces() {
     assert_eq!(ids, ["a", "b", "both", "vectors"]);
 }
 
+/// Events of a stream whose connection is torn, without the chunk that would end it.
+fn torn(events: &[&str]) -> Script {
+    let mut bytes =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for event in events {
+        let event = format!("data: {event}\n\n");
+        bytes.extend(format!("{:x}\r\n{event}\r\n", event.len()).into_bytes());
+    }
+    Script::Raw(vec![(Duration::ZERO, bytes.into())])
+}
+
+#[tokio::test]
+async fn a_stream_that_has_said_its_end_did_not_break_off() {
+    let Some(models) = start("").await else { return };
+    let chat = json!({"model": "a", "messages": [{"role": "user", "content": "hi"}], "stream": true});
+    let respond = json!({"model": "a", "input": "hi", "stream": true});
+    let delta = r#"{"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    let text = r#"{"type":"response.output_text.delta","delta":"hi"}"#;
+    let end =
+        r#"{"type":"response.completed","response":{"object":"response","status":"completed","output":[]}}"#;
+    for (path, asked, events, breaks) in [
+        ("/chat/completions", &chat, &[delta, "[DONE]"][..], false),
+        ("/chat/completions", &chat, &[delta], true),
+        ("/responses", &respond, &[text, end], false),
+        ("/responses", &respond, &[text], true),
+    ] {
+        models.upstream.push(torn(events));
+        let said = models.post(path, None, asked).await.text().await.unwrap();
+        assert_eq!(said.contains("it broke off"), breaks, "{path}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn what_one_model_cannot_do_the_next_of_the_route_does() {
     let Some(models) = start("").await else { return };
@@ -284,6 +316,7 @@ async fn who_asks_wrongly_is_told_as_clients_expect() {
             (answer.status().as_u16(), answer.headers()["x-tasklane-code"].to_str().unwrap()),
             (status, code)
         );
+        assert!(answer.headers()["x-request-id"].to_str().unwrap().starts_with("req_"));
         let error = body(answer).await["error"].clone();
         assert!(
             ["message", "type", "param", "code"].iter().all(|field| error.get(field).is_some()),

@@ -11,8 +11,9 @@ use serde::Serialize;
 pub const CODE_HEADER: &str = "x-tasklane-code";
 
 /// The longest wait that clients are asked to sit out. The official ones ignore a longer `retry-after`, older ones in
-/// favour of their own backoff of some seconds, so they are told not to retry instead.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// favour of their own backoff of some seconds, so they are told not to retry instead. A minute's limit that was just
+/// reached opens within 62 seconds: the minute, and what replicas' clocks may differ by.
+const LONGEST_RETRY: Duration = Duration::from_secs(65);
 
 /// What kept the proxy from answering as asked. Names that come from the request are cut where they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

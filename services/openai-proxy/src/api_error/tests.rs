@@ -87,8 +87,8 @@ fn clients_are_told_when_to_come_back() {
     let limited = |ms| ApiError::RateLimited { what: String::new(), retry_in: Duration::from_micros(ms) };
     assert_eq!(row(limited(1_200_001)), of("2", "1201", "true"), "rounded up");
     assert_eq!(row(limited(0)), of("1", "1", "true"), "clients ignore a wait of zero");
-    assert_eq!(row(limited(60_000_000)), of("60", "60000", "true"));
-    assert_eq!(row(limited(60_000_001)), of("61", "60001", "false"));
+    assert_eq!(row(limited(65_000_000)), of("65", "65000", "true"));
+    assert_eq!(row(limited(65_000_001)), of("66", "65001", "false"));
     let broke = ApiError::OutOfBudget { what: String::new(), opens_in: Duration::from_secs(5) };
     assert_eq!(row(broke), of("5", "5000", "false"));
     let down = |retry_in| ApiError::UpstreamDown { model: String::new(), retry_in };
