@@ -15,6 +15,7 @@ mod faults;
 mod jobs;
 mod model_cache;
 mod model_tasks;
+mod llm_command;
 mod models;
 mod pages;
 mod priorities;
