@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|litellm|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -25,7 +25,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/tools.sh
 . "$here/lib/tools.sh"
 
-known="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
+all="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
+known="$all litellm"
 needed="nats-server pdfium"
 # Without this one nothing runs; without the others something is missing that is said.
 essential=nats-server
@@ -41,6 +42,7 @@ purpose() {
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
+        litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;
     esac
 }
 
@@ -102,9 +104,11 @@ fi
 tools=()
 for name in "${@:-needed}"; do
     case "$name" in
-        all) for tool in $known; do tools+=("$tool"); done ;;
+        all) for tool in $all; do tools+=("$tool"); done ;;
         needed) for tool in $needed; do tools+=("$tool"); done ;;
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node) tools+=("$name") ;;
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | litellm)
+            tools+=("$name")
+            ;;
         *)
             usage
             die "unknown tool '$name'; known: $known, needed, all"

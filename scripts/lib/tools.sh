@@ -113,3 +113,18 @@ where_openai_node() {
     have node && version_at_least "$(node --version | tr -d v)" "$node_floor" && first_existing "$openai_node_cached"
 }
 get_openai_node() { way "npm" node_modules "$clients/node" "$openai_node_cached"; }
+# --- LiteLLM: what the load test compares model calls with. Large, and needed by nothing else.
+litellm_home=$cache/python/litellm-$litellm_version
+where_litellm() { first_existing "$litellm_home/bin/litellm"; }
+get_litellm() { way "the Python package litellm[proxy] (some minutes, 0.8 GB)" venv_of_litellm; }
+# A virtual environment knows its own path, so it is made in place, and is not there before its program is.
+venv_of_litellm() {
+    rm -rf "$litellm_home"
+    mkdir -p "$cache/python"
+    python3 -m venv "$litellm_home" 2>&1 || return 1
+    if ! within 1200 "$litellm_home/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 10 \
+        --retries 2 "litellm[proxy]==$litellm_version" 2>&1; then
+        rm -rf "$litellm_home"
+        return 1
+    fi
+}

@@ -11,6 +11,7 @@ pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 15
 # The last 1.x release with the single all-in-one program and its query API.
 jaeger_version=1.76.0
 cargo_deny_version=0.20.2
+litellm_version=1.106.2 # compared with by the load test alone
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
 prometheus_version=3.15.0

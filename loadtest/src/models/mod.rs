@@ -1,6 +1,7 @@
 //! Model calls through the openai-proxy: what it adds to one, how many it can do beside LiteLLM, what it holds in memory,
 //! and whether its budgets hold when replicas die. Client and provider are ours, small, and on a thread each.
 
+mod awake;
 mod books;
 mod budgets;
 mod client;
@@ -142,10 +143,14 @@ async fn beside_litellm(
     let length = std::time::Duration::from_secs(args.seconds.max(1));
     if args.wants(What::ModelLatency) {
         let proxy = Proxy::start(setting(1.0), "latency").await?;
-        let timed = latency::measure(&ways(&proxy), args.model_rate, length).await?;
+        let asleep = latency::measure(&ways(&proxy), args.model_rate, length).await?;
+        let awake = match awake::Awake::keep()? {
+            Some(_kept) => Some(latency::measure(&ways(&proxy), args.model_rate, length).await?),
+            None => None,
+        };
         // Stopping sends what is left.
         proxy.stop().await?;
-        let latency = Latency { rate: args.model_rate, ways: timed, spans: spans.spans().len() };
+        let latency = Latency { rate: args.model_rate, ways: asleep, awake, spans: spans.spans().len() };
         println!("{}", latency.table());
         models.latency = Some(latency);
     }
