@@ -1,5 +1,6 @@
 //! LiteLLM beside it, from PyPI, set as its own pages advise for production, with nothing on that it does not need: no
-//! database, no keys, no budgets, no limits, no logging. What it leaves out makes it faster.
+//! database, no tenants, no budgets, no limits, no logging. What it leaves out makes it faster. It does check a key, its
+//! master key: without one it does not start.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use crate::args::Args;
 use crate::error::LoadError;
 use crate::programs::setup_knows;
 use crate::stack::{await_http, free_port};
+
+/// The key of its clients.
+pub const KEY: &str = "sk-4f1c09b7e5d24a63b8807d1e92c35fa6";
 
 /// A LiteLLM that runs.
 pub struct Litellm {
@@ -67,13 +71,21 @@ impl Litellm {
         command.arg("--config").arg(&file).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--num_workers", &workers.to_string()]).args(&args.litellm_args);
         command.env("LITELLM_MODE", "PRODUCTION").env("LITELLM_LOG", "ERROR");
+        command.env("LITELLM_MASTER_KEY", KEY);
         // It would ask the network for a list of prices that it has on board.
         command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
         command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env_remove("DATABASE_URL");
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(Stdio::null()).process_group(0);
+        let log = folder.path().join("log");
+        let out = std::fs::File::create(&log).map_err(LoadError::io("make litellm's log"))?;
+        command.stderr(out).process_group(0);
         let mut child = command.spawn().map_err(LoadError::io(format!("start {}", program.display())))?;
-        await_http(vec![("litellm", &mut child)], port, "/health/liveliness").await?;
+        if let Err(e) = await_http(vec![("litellm", &mut child)], port, "/health/liveliness").await {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+            eprintln!("{}", last[last.len().saturating_sub(5)..].join("\n"));
+            return Err(e);
+        }
         let version = version(&program);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         Ok(Some(Self { child, address, version, workers, _folder: folder }))

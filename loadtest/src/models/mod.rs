@@ -130,7 +130,7 @@ async fn beside_litellm(
     let ways = |proxy: &Proxy| {
         let direct = Way { name: DIRECT, address: mock.address(), key: tenants[0].key() };
         let ours = Way { name: PROXY, address: proxy.address, key: tenants[0].key() };
-        let theirs = litellm.map(|l| Way { name: LITELLM, address: l.address, key: "sk-any".to_owned() });
+        let theirs = litellm.map(|l| Way { name: LITELLM, address: l.address, key: litellm::KEY.to_owned() });
         [direct, ours].into_iter().chain(theirs).collect::<Vec<_>>()
     };
     let setting = |share| Setting {
