@@ -214,7 +214,7 @@ async fn a_chat_asks_once_and_prints_what_comes() {
     assert_eq!(seen["messages"][1], json!({"role": "user", "content": "What is it?"}));
     let (input, output) = models.call("a", "zoo").await;
     assert!(
-        said.err.contains(&format!("upstream-a · ")) && said.err.contains(&format!(", {output} out")),
+        said.err.contains("upstream-a · ") && said.err.contains(&format!(", {output} out")),
         "{}",
         said.err
     );

@@ -149,7 +149,10 @@ mod tests {
         report
     }
 
-    fn rows(report: &Report) -> Vec<(Option<u64>, Option<&str>, Option<&str>, u64)> {
+    /// Day, tenant, model, and calls.
+    type Row<'a> = (Option<u64>, Option<&'a str>, Option<&'a str>, u64);
+
+    fn rows(report: &Report) -> Vec<Row<'_>> {
         let row = |(w, c): (&'_ Whose, &Counters)| (w.day, w.tenant.clone(), w.model.clone(), c.requests);
         let rows: Vec<_> = report.rows.iter().map(row).collect();
         let name = |text: Option<String>| text.map(|text| &*text.leak());
