@@ -2,6 +2,7 @@
 
 use std::process::{Output, Stdio};
 
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tasklane_bus::{BusConfig, Headers};
 use tasklane_contract::{streams, subjects};
@@ -11,8 +12,6 @@ use tasklane_testkit::{Client, Options, Stack, port, tool};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-
-use futures::StreamExt as _;
 
 const PROXY: &str = "openai-proxy";
 const KEY: &str = "sk-of-the-provider";
@@ -249,8 +248,11 @@ async fn pieces_of_an_answer_are_printed_as_they_come() {
     let bus = &models.stack.client.bus;
     let mut started = Box::pin(bus.listen("events.llm_chat.*.started".to_owned()).await.unwrap());
     bus.flush().await.unwrap();
-    let mut asking =
-        tasklane(&models.stack, &["llm", "chat", "What is it?"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asking = tasklane(&models.stack, &["llm", "chat", "What is it?"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let (subject, ..) = tokio::time::timeout(PATIENCE, started.next()).await.unwrap().unwrap();
     // In place of the service, while the provider still thinks.
     for piece in ["The ", "lamp"] {

@@ -94,7 +94,15 @@ impl Chat<'_> {
         let mut lines = lines();
         loop {
             eprint!("{}", self.session.paint_error.bold("> "));
-            let Some(line) = lines.recv().await else { break };
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                // Once a turn has listened for it, it no longer ends the process by itself.
+                Ok(()) = tokio::signal::ctrl_c() => {
+                    eprintln!();
+                    return Ok(Exit::Interrupted);
+                }
+            };
+            let Some(line) = line else { break };
             if line.trim().is_empty() {
                 continue;
             }
