@@ -1,0 +1,9 @@
+//! Tells the programs of this package where libtorch lies: where it was built against, and beside the program.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/libtorch");
+    if let Ok(folder) = std::env::var("LIBTORCH") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}/lib");
+    }
+}

@@ -1,0 +1,7 @@
+//! Models on libtorch, batched.
+
+pub mod config;
+pub mod error;
+pub mod manifest;
+pub mod models;
+pub mod torch;

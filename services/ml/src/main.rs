@@ -1,0 +1,3 @@
+//! The ml service's process.
+
+fn main() {}
