@@ -46,6 +46,11 @@ impl<T> Turns<T> {
         Ok(())
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// The next, as soon as there is one; nothing when it is closed.
     pub fn take(&self) -> Option<T> {
         let mut state = self.lock();
@@ -121,7 +126,7 @@ mod tests {
         let taking = std::sync::Arc::clone(&turns);
         let taker = std::thread::spawn(move || (taking.take(), taking.take()));
         turns.put(1, "a").unwrap();
-        while turns.lock().waiting.len() == 1 {
+        while turns.waiting() == 1 {
             std::thread::yield_now();
         }
         turns.close();

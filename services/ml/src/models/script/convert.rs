@@ -36,8 +36,8 @@ pub fn into_torch(tensor: &Tensor, device: Device) -> Result<tch::Tensor, TchErr
     tch::Tensor::f_from_data_size(tensor.bytes(), &shape, kind)?.f_to_device(device.0)
 }
 
-/// Lets go of the memory of these tensors, whoever still holds them: where a call fails, the library forgets to let go of
-/// its inputs, and what it forgets must be small.
+/// Lets go of the memory of these tensors, whoever still holds them: where a call fails, tch 0.26 forgets to let go of its
+/// inputs, and what it forgets must be small.
 pub fn empty(tensors: Vec<tch::Tensor>) {
     for mut tensor in tensors {
         if let Err(e) = tensor.f_set_() {

@@ -4,6 +4,7 @@
 mod answer;
 mod convert;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -75,7 +76,13 @@ impl Handle {
         let mut module = loaded.map_err(|e| refused(format!("{FILE}: {}", convert::reason(&e))))?;
         module.f_set_eval().map_err(|e| refused(format!("{FILE}: {}", convert::reason(&e))))?;
         let turns = Arc::new(Turns::new(at.settings.batch.max_waiting));
-        let serving = Serving { module, device, name: Arc::clone(&name), turns: Arc::clone(&turns) };
+        let serving = Serving {
+            module,
+            device,
+            name: Arc::clone(&name),
+            turns: Arc::clone(&turns),
+            returns_tensor: Cell::new(false),
+        };
         let thread = std::thread::Builder::new().name(format!("ml-{}", at.manifest.name));
         thread
             .spawn(move || serving.run())
@@ -86,6 +93,11 @@ impl Handle {
     /// Memory of its weights.
     pub fn memory_bytes(&self) -> u64 {
         self.owner.bytes
+    }
+
+    /// Calls that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.owner.turns.waiting()
     }
 
     /// Calls the module's `forward` with these inputs, in their order.
@@ -123,6 +135,8 @@ struct Serving {
     device: Device,
     name: Arc<str>,
     turns: Arc<Turns<Call>>,
+    /// It returned a tensor once, so it always does. That way of calling forgets nothing where a call fails.
+    returns_tensor: Cell<bool>,
 }
 
 impl Serving {
@@ -153,11 +167,18 @@ impl Serving {
             |e: tch::TchError| MlError::Failed { model: self.name.to_string(), reason: convert::reason(&e) };
         let given = inputs.iter().map(|tensor| convert::into_torch(tensor, self.device));
         let given: Vec<tch::Tensor> = given.collect::<Result<_, _>>().map_err(failed)?;
+        if self.returns_tensor.get() {
+            let answer = self.module.forward_ts(&given).map_err(failed)?;
+            return convert::answer(tch::IValue::Tensor(answer), &self.name);
+        }
         // The same tensors, not copies.
         let values: Vec<tch::IValue> =
             given.iter().map(|tensor| tch::IValue::Tensor(tensor.shallow_clone())).collect();
         match self.module.forward_is(&values) {
-            Ok(value) => convert::answer(value, &self.name),
+            Ok(value) => {
+                self.returns_tensor.set(matches!(value, tch::IValue::Tensor(_)));
+                convert::answer(value, &self.name)
+            }
             Err(e) => {
                 convert::empty(given);
                 Err(failed(e))
