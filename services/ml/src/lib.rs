@@ -2,6 +2,9 @@
 
 pub mod config;
 pub mod error;
-pub mod manifest;
+pub mod memory;
 pub mod models;
+pub mod tensor;
 pub mod torch;
+
+pub use tasklane_models::manifest;
