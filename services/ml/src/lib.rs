@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod error;
+pub mod generate;
 pub mod manifest;
 pub mod models;
 pub mod torch;

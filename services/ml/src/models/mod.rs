@@ -1,5 +1,7 @@
 //! Kinds of models: how each is loaded, and what it is asked.
 
+pub mod decoder;
+
 use std::path::Path;
 
 use tokio::time::Instant;
