@@ -3,6 +3,7 @@
 pub mod config;
 pub mod error;
 pub mod memory;
+pub mod generate;
 pub mod models;
 pub mod tensor;
 pub mod torch;

@@ -2,6 +2,7 @@
 
 pub mod script;
 pub mod turns;
+pub mod decoder;
 
 use std::path::Path;
 
