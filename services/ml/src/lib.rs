@@ -5,4 +5,5 @@ pub mod error;
 pub mod generate;
 pub mod manifest;
 pub mod models;
+pub mod tasks;
 pub mod torch;
