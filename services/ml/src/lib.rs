@@ -3,7 +3,10 @@
 pub mod config;
 pub mod error;
 pub mod generate;
-pub mod manifest;
+pub mod memory;
 pub mod models;
 pub mod tasks;
+pub mod tensor;
 pub mod torch;
+
+pub use tasklane_models::manifest;

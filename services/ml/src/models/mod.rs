@@ -1,6 +1,8 @@
 //! Kinds of models: how each is loaded, and what it is asked.
 
 pub mod decoder;
+pub mod script;
+pub mod turns;
 
 use std::path::Path;
 

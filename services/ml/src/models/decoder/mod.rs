@@ -4,7 +4,6 @@ pub mod cache;
 pub mod engine;
 pub mod lane;
 pub mod layout;
-mod memory;
 pub mod net;
 pub mod rope;
 pub mod shape;
@@ -30,11 +29,24 @@ use crate::generate::pick::Picking;
 use crate::generate::prompt::{self, Truncate};
 use crate::generate::seats::Seats;
 use crate::manifest::{Kind as Of, Precision};
+use crate::memory::machine_bytes;
 
 /// Prompt tokens of a step in which others write: on two cores some 400 ms of a small model.
 const SHORT: usize = 256;
 /// Prompt tokens of a step in which nobody does; more would not be faster, and takes more memory.
 const LONG: usize = 2_048;
+
+/// Bytes for keys and values where a machine does not say how much memory it has.
+const UNKNOWN: u64 = 512 << 20;
+
+/// Bytes of a setting in MB; an eighth of what this process may have where it is 0.
+fn budget(setting_mb: u64) -> u64 {
+    match (setting_mb, machine_bytes()) {
+        (0, 0) => UNKNOWN,
+        (0, machine) => machine / 8,
+        (mb, _) => mb << 20,
+    }
+}
 
 /// What is asked of a decoder.
 #[derive(Debug, Clone)]
@@ -112,7 +124,7 @@ impl Handle {
         let batch = at.settings.batch;
         let seats = || {
             let bytes = shape.cache_bytes(kind.elt_size_in_bytes());
-            Seats::new(memory::budget(batch.kv_memory_mb), bytes, shape.context)
+            Seats::new(budget(batch.kv_memory_mb), bytes, shape.context)
         };
         let head = [shape.kv_heads, shape.head].map(|n| n as i64);
         let cache = Cache::new(seats(), shape.windows.len(), head, (kind, device));
