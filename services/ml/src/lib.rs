@@ -2,9 +2,10 @@
 
 pub mod config;
 pub mod error;
-pub mod memory;
 pub mod generate;
+pub mod memory;
 pub mod models;
+pub mod tasks;
 pub mod tensor;
 pub mod torch;
 

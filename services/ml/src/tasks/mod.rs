@@ -1,0 +1,3 @@
+//! Task types: payloads in, results out.
+
+pub mod generate_text;
