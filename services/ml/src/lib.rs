@@ -1,5 +1,6 @@
 //! Models on libtorch, batched.
 
+pub mod batch;
 pub mod config;
 pub mod error;
 pub mod generate;
@@ -7,6 +8,7 @@ pub mod memory;
 pub mod models;
 pub mod tasks;
 pub mod tensor;
+pub mod text;
 pub mod torch;
 
 pub use tasklane_models::manifest;
