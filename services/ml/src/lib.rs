@@ -2,9 +2,12 @@
 
 pub mod config;
 pub mod error;
-pub mod memory;
 pub mod generate;
+pub mod memory;
 pub mod models;
+pub mod registry;
+pub mod store;
+pub mod tasks;
 pub mod tensor;
 pub mod torch;
 

@@ -1,8 +1,8 @@
 //! Kinds of models: how each is loaded, and what it is asked.
 
+pub mod decoder;
 pub mod script;
 pub mod turns;
-pub mod decoder;
 
 use std::path::Path;
 
