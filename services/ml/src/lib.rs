@@ -6,6 +6,8 @@ pub mod error;
 pub mod generate;
 pub mod memory;
 pub mod models;
+pub mod registry;
+pub mod store;
 pub mod tasks;
 pub mod tensor;
 pub mod text;
