@@ -1,5 +1,6 @@
 //! Models on libtorch, batched.
 
+pub mod batch;
 pub mod config;
 pub mod error;
 pub mod generate;
@@ -9,6 +10,7 @@ pub mod registry;
 pub mod store;
 pub mod tasks;
 pub mod tensor;
+pub mod text;
 pub mod torch;
 
 pub use tasklane_models::manifest;

@@ -66,12 +66,11 @@ impl Picker {
     /// # Errors
     /// Where the scores are not numbers.
     pub fn pick(&self, scores: &mut [f32]) -> Result<u32, NoNumbers> {
-        self.penalise(scores);
-        let highest = highest(scores)?;
         if self.how.temperature <= 0.0 {
-            return Ok(highest as u32);
+            self.penalise(scores);
+            return highest(scores).map(|highest| highest as u32);
         }
-        let chances = self.chances(scores, scores[highest]);
+        let chances = self.chances(scores)?;
         let total: f64 = chances.iter().map(|(_, chance)| f64::from(*chance)).sum();
         let mut rest = uniform(self.how.seed, self.drawn) * total;
         for (token, chance) in &chances {
@@ -81,7 +80,7 @@ impl Picker {
             }
         }
         // Rounding may leave a last crumb.
-        Ok(chances.last().map_or(highest as u32, |(token, _)| *token))
+        chances.last().map(|(token, _)| *token).ok_or(NoNumbers)
     }
 
     fn penalise(&self, scores: &mut [f32]) {
@@ -93,8 +92,13 @@ impl Picker {
         }
     }
 
-    /// What may be picked, with chances that are not yet divided by their sum.
-    fn chances(&self, scores: &[f32], highest: f32) -> Vec<(u32, f32)> {
+    /// What may be picked at a temperature above 0, with chances that are not yet divided by their sum.
+    ///
+    /// # Errors
+    /// Where the scores are not numbers.
+    pub fn chances(&self, scores: &mut [f32]) -> Result<Vec<(u32, f32)>, NoNumbers> {
+        self.penalise(scores);
+        let highest = scores[highest(scores)?];
         let chance = |score: f32| ((score - highest) / self.how.temperature).exp();
         let mut left: Vec<(u32, f32)> = if (1..scores.len()).contains(&self.how.top_k) {
             let mut sorted = scores.to_vec();
@@ -108,7 +112,7 @@ impl Picker {
         if self.how.top_p < 1.0 {
             likeliest(&mut left, f64::from(self.how.top_p));
         }
-        left
+        Ok(left)
     }
 }
 
@@ -178,8 +182,8 @@ mod tests {
     }
 
     fn kept(how: Picking, scores: &[f32]) -> Vec<u32> {
-        let highest = scores.iter().copied().fold(f32::MIN, f32::max);
-        let mut kept: Vec<u32> = Picker::new(how, &[]).chances(scores, highest).iter().map(|c| c.0).collect();
+        let chances = Picker::new(how, &[]).chances(&mut scores.to_vec()).unwrap();
+        let mut kept: Vec<u32> = chances.iter().map(|c| c.0).collect();
         kept.sort_unstable();
         kept
     }

@@ -70,6 +70,11 @@ impl Seats {
         tokens <= self.context && self.cost(tokens) <= self.budget
     }
 
+    /// Bytes that all may take together.
+    pub fn budget(&self) -> u64 {
+        self.budget
+    }
+
     /// Bytes of all shelves, empty ones included.
     pub fn used(&self) -> u64 {
         self.shelves.values().map(|shelf| self.bytes(shelf)).sum()

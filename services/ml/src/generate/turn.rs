@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn urgency_then_time_then_arrival() {
         let w = |priority, until, number| Waiting { priority, until, number };
-        let mut all = vec![w(1, 5, 0), w(0, 9, 3), w(0, 9, 2), w(0, 7, 4), w(3, 1, 1)];
+        let mut all = [w(1, 5, 0), w(0, 9, 3), w(0, 9, 2), w(0, 7, 4), w(3, 1, 1)];
         all.sort_by(before);
         assert_eq!(all.iter().map(|w| w.number).collect::<Vec<_>>(), [4, 2, 3, 0, 1]);
     }

@@ -1,6 +1,7 @@
 //! Kinds of models: how each is loaded, and what it is asked.
 
 pub mod decoder;
+pub mod encoder;
 pub mod script;
 pub mod turns;
 
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
+use crate::batch::Meters;
 use crate::config::BatchConfig;
 use crate::manifest::{Manifest, Precision};
 use crate::torch::Device;
@@ -17,6 +19,8 @@ use crate::torch::Device;
 pub struct Settings {
     /// What they run on.
     pub device: Device,
+    /// Threads that models use together; 0: one per core.
+    pub threads: usize,
     /// Instead of the manifest's precision.
     pub precision: Option<Precision>,
     /// How tasks share a computation.
@@ -32,6 +36,8 @@ pub struct Loading<'a> {
     pub manifest: &'a Manifest,
     /// What all models share.
     pub settings: &'a Settings,
+    /// Where it is told what batches look like.
+    pub meters: &'a Meters,
 }
 
 /// How much something hurries.

@@ -1,5 +1,8 @@
 //! The only room, with `models`, that names libtorch: what it runs on, and how its errors become ours.
 
+pub mod guard;
+pub mod weights;
+
 use crate::error::MlError;
 
 /// What computations run on.
@@ -23,6 +26,16 @@ impl Device {
             gpu => Err(MlError::Internal(format!("torch.device is {gpu}, and libtorch finds no GPU"))),
         }
     }
+}
+
+/// Threads that one computation of the calling thread uses from now on, at most `threads`.
+pub fn use_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
+}
+
+/// The cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// An error of libtorch in one line: its stack of C++ frames helps nobody who reads a task's result.

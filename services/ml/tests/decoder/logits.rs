@@ -1,28 +1,15 @@
 //! Scores of prompts, and greedy decoding token by token.
 
-use std::path::Path;
-
-use tasklane_ml::generate::seats::{Seat, Seats};
+use tasklane_ml::generate::seats::Seat;
 use tasklane_ml::models::decoder::cache::Cache;
 use tasklane_ml::models::decoder::layout::Piece;
 use tasklane_ml::models::decoder::net::Net;
-use tasklane_ml::models::decoder::shape::Shape;
-use tasklane_ml::models::decoder::weights::Weights;
-use tch::{Device, Kind};
 
 use crate::reference::{MODELS, cases};
+use crate::rig::load;
 
-/// As the issue asks for f32.
+/// What f32 allows.
 const NEAR: f32 = 1e-4;
-
-fn load(folder: &Path) -> (Net, Cache) {
-    let shape = Shape::read(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
-    let weights = Weights::open(folder, Kind::Float, Device::Cpu).unwrap();
-    let seats = Seats::new(64 << 20, shape.cache_bytes(4), shape.context);
-    let head = [shape.kv_heads, shape.head].map(|n| n as i64);
-    let cache = Cache::new(seats, shape.windows.len(), head, (Kind::Float, Device::Cpu));
-    (Net::load(shape, weights, Kind::Float, Device::Cpu).unwrap(), cache)
-}
 
 fn scores(net: &Net, cache: &mut Cache, seat: Seat, past: usize, tokens: &[u32]) -> Vec<f32> {
     let piece = Piece { seat, past, tokens: tokens.to_vec(), wanted: true };
@@ -42,7 +29,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 fn scores_after_every_prefix_are_those_of_transformers() {
     for model in MODELS {
         let Some((folder, cases)) = cases(model) else { return };
-        let (net, mut cache) = load(&folder);
+        let (net, mut cache) = load(&folder, 64 << 20);
         let mut worst = 0f32;
         for case in &cases {
             // At once, in parts of any size, and token by token: every row of the reference is met.
@@ -66,7 +53,7 @@ fn scores_after_every_prefix_are_those_of_transformers() {
 fn greedy_decoding_goes_on_as_transformers_does() {
     for model in MODELS {
         let Some((folder, cases)) = cases(model) else { return };
-        let (net, mut cache) = load(&folder);
+        let (net, mut cache) = load(&folder, 64 << 20);
         for case in &cases {
             let seat = cache.take(case.prompt.len() + case.greedy.len()).unwrap().unwrap();
             let mut found = vec![highest(&scores(&net, &mut cache, seat, 0, &case.prompt))];

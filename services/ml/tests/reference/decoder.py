@@ -2,7 +2,7 @@
 
     decoder.py OUT     makes OUT/<model>/{config.json, model*.safetensors, tokenizer.json, ...} and
                        OUT/<model>/expected.json: token ids of prompts, the logits after each, and 64 ids that
-                       greedy decoding goes on with.
+                       greedy decoding goes on with; and OUT/<model>/said.json: texts that follow chats.
 """
 
 import json
@@ -25,6 +25,8 @@ from transformers import (
 
 VOCAB = 384
 GREEDY = 64
+# More than there are special tokens, so that some texts end by themselves.
+ENDS = [1, 6, *range(60, 68)]
 SIZES = dict(
     vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=512, bos_token_id=0, eos_token_id=1, pad_token_id=2,
@@ -95,6 +97,27 @@ def greedy(model, prompt: list[int]) -> tuple[list[int], float]:
     return ids[len(prompt):], gap
 
 
+CHATS = [
+    [{"role": "user", "content": "  the quick brown fox "}],
+    [{"role": "system", "content": "größer über 東京"}, {"role": "user", "content": "naïve 🙂"}],
+    [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}],
+]
+
+
+def said(model, words) -> list[dict]:
+    """What a chat goes on with up to its end, or for 64 tokens: as ids and as text."""
+    made = []
+    for messages in CHATS:
+        prompt = words.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        ids, gap = greedy(model, prompt)
+        ends = [n for n, token in enumerate(ids) if token in ENDS]
+        ids = ids[:ends[0] + 1] if ends else ids
+        # What ends a text is not shown, special or not.
+        text = words.decode(ids[:-1] if ends else ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        made.append(dict(messages=messages, prompt=len(prompt), ids=ids, ended=bool(ends), text=text, gap=gap))
+    return made
+
+
 def make(out: Path, name: str, kind, config) -> None:
     config._attn_implementation = "sdpa"
     model = kind(config).eval()
@@ -102,8 +125,9 @@ def make(out: Path, name: str, kind, config) -> None:
     folder = out / name
     # One of them in numbered parts.
     model.save_pretrained(folder, max_shard_size="150KB" if name == "llama" else "5GB")
-    tokenizer().save_pretrained(folder)
-    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 6], "bos_token_id": 0}))
+    words = tokenizer()
+    words.save_pretrained(folder)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ENDS, "bos_token_id": 0}))
     cases = []
     for length in (1, 7, 40):
         prompt = torch.randint(7, VOCAB, (length,)).tolist()
@@ -111,6 +135,7 @@ def make(out: Path, name: str, kind, config) -> None:
         logits = model(torch.tensor([prompt])).logits[0]
         cases.append(dict(prompt=prompt, logits=logits.tolist(), greedy=ids, gap=gap))
     (folder / "expected.json").write_text(json.dumps(cases))
+    (folder / "said.json").write_text(json.dumps(said(model, words)))
 
 
 def main() -> None:

@@ -149,11 +149,11 @@ impl Raw {
                 return Err(format!("{what} is {size}"));
             }
         }
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(format!("{heads} heads cannot share {kv_heads} heads of keys and values"));
         }
         let head = self.head_dim.unwrap_or(self.hidden_size / heads);
-        if head == 0 || head % 2 != 0 {
+        if head == 0 || !head.is_multiple_of(2) {
             return Err(format!("a head of {head} numbers cannot be rotated in pairs"));
         }
         let rope =

@@ -1,0 +1,10 @@
+//! Encoders of the BERT family: vectors of texts, classes of texts and tokens, and how well a passage answers a question.
+
+pub mod attention;
+pub mod handle;
+pub mod head;
+pub mod load;
+pub mod net;
+pub mod shape;
+
+pub use handle::{Handle, Read, Truncation};

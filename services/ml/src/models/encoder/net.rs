@@ -1,0 +1,240 @@
+//! The forward pass of an encoder. All texts of a batch lie one after another without padding: everything but attention
+//! looks at one token at a time, so that nothing is computed for tokens that are not there.
+
+use tch::{Kind, Result, Tensor};
+
+use super::attention::Attention;
+use super::head::Head;
+use super::shape::{Activation, Shape};
+use crate::text::Tokens;
+
+/// A linear layer.
+#[derive(Debug)]
+pub struct Linear {
+    /// Rows are what it puts out.
+    pub weight: Tensor,
+    /// Added to what it puts out.
+    pub bias: Tensor,
+}
+
+/// A normalisation of each token's vector.
+#[derive(Debug)]
+pub struct Norm {
+    /// Factors.
+    pub weight: Tensor,
+    /// Added afterwards.
+    pub bias: Tensor,
+    /// What keeps it from dividing by zero.
+    pub epsilon: f64,
+}
+
+/// One layer.
+#[derive(Debug)]
+pub struct Layer {
+    /// Queries, keys and values in one.
+    pub qkv: Linear,
+    /// After attention.
+    pub out: Linear,
+    /// After that.
+    pub out_norm: Norm,
+    /// The first layer of the feed-forward part.
+    pub up: Linear,
+    /// Its second layer.
+    pub down: Linear,
+    /// After that.
+    pub down_norm: Norm,
+}
+
+/// An encoder's weights, and what it needs to run them. Copies share the weights.
+#[derive(Debug)]
+pub struct Net {
+    /// Its shape.
+    pub shape: Shape,
+    /// Vectors of tokens.
+    pub words: Tensor,
+    /// Vectors of positions.
+    pub positions: Tensor,
+    /// Vectors of types of tokens.
+    pub types: Option<Tensor>,
+    /// After their sum.
+    pub norm: Norm,
+    /// The layers.
+    pub layers: Vec<Layer>,
+    /// What makes an answer of the last layer's vectors.
+    pub head: Head,
+    /// How attention is computed.
+    pub attention: Attention,
+}
+
+/// A batch as it lies in memory.
+#[derive(Debug)]
+pub struct Packed {
+    /// Tokens of each text.
+    pub lengths: Vec<i64>,
+    ids: Tensor,
+    positions: Tensor,
+    /// `None`: all are of type 0.
+    types: Option<Tensor>,
+}
+
+impl Packed {
+    /// Puts texts one after another. They should be sorted by length: equal lengths are computed together.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    pub fn new(texts: &[&Tokens], shape: &Shape, device: tch::Device) -> Result<Self> {
+        let all = |one: &dyn Fn(&Tokens) -> Vec<i64>| {
+            let flat: Vec<i64> = texts.iter().flat_map(|tokens| one(tokens)).collect();
+            Tensor::f_from_slice(&flat)?.f_to_device(device)
+        };
+        let first = shape.first_position;
+        let typed = shape.types > 1 && texts.iter().any(|tokens| tokens.types.iter().any(|&kind| kind != 0));
+        Ok(Self {
+            lengths: texts.iter().map(|tokens| tokens.ids.len() as i64).collect(),
+            ids: all(&|tokens| tokens.ids.iter().map(|&id| i64::from(id)).collect())?,
+            positions: all(&|tokens| (first..first + tokens.ids.len() as i64).collect())?,
+            types: match typed {
+                true => Some(all(&|tokens| tokens.types.iter().map(|&kind| i64::from(kind)).collect())?),
+                false => None,
+            },
+        })
+    }
+
+    /// Where each text begins.
+    pub fn starts(&self) -> Vec<i64> {
+        self.lengths
+            .iter()
+            .scan(0, |next, length| {
+                let start = *next;
+                *next += length;
+                Some(start)
+            })
+            .collect()
+    }
+
+    /// Tokens of all texts.
+    pub fn tokens(&self) -> i64 {
+        self.lengths.iter().sum()
+    }
+}
+
+impl Linear {
+    /// Applies it.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    pub fn run(&self, x: &Tensor) -> Result<Tensor> {
+        x.f_linear(&self.weight, Some(&self.bias))
+    }
+
+    pub(super) fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+}
+
+impl Norm {
+    fn run(&self, x: &Tensor) -> Result<Tensor> {
+        let shape = self.weight.size();
+        x.f_layer_norm(shape.as_slice(), Some(&self.weight), Some(&self.bias), self.epsilon, true)
+    }
+
+    fn share(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        Self { weight, bias, epsilon: self.epsilon }
+    }
+}
+
+impl Net {
+    /// The last layer's vectors of all tokens, one text after another.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    pub fn forward(&mut self, batch: &Packed) -> Result<Tensor> {
+        let mut x = self.embed(batch)?;
+        for layer in &self.layers {
+            let qkv = layer.qkv.run(&x)?;
+            let seen = self.attention.run(&qkv, &batch.lengths, self.shape.heads)?;
+            let mut sum = layer.out.run(&seen)?;
+            let middle = layer.out_norm.run(&sum.f_add_(&x)?)?;
+            let inner = activate(layer.up.run(&middle)?, self.shape.activation)?;
+            let mut sum = layer.down.run(&inner)?;
+            x = layer.down_norm.run(&sum.f_add_(&middle)?)?;
+        }
+        Ok(x)
+    }
+
+    /// The answers: a row of 32-bit numbers for each text, or for each of its tokens.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    pub fn answer(&mut self, batch: &Packed) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.forward(batch)?;
+        let rows = self.head.run(&hidden, batch)?.f_to_kind(Kind::Float)?.f_to_device(tch::Device::Cpu)?;
+        let width = rows.size().last().copied().unwrap_or(0);
+        let rows = rows.f_contiguous()?;
+        let mut flat = vec![0f32; rows.numel()];
+        rows.f_copy_data(&mut flat, rows.numel())?;
+        let mut rest = flat.as_slice();
+        let mut answers = Vec::with_capacity(batch.lengths.len());
+        for &length in &batch.lengths {
+            let numbers = if self.head.of_tokens() { length * width } else { width };
+            let (row, after) = rest.split_at((numbers as usize).min(rest.len()));
+            answers.push(row.to_vec());
+            rest = after;
+        }
+        Ok(answers)
+    }
+
+    fn embed(&self, batch: &Packed) -> Result<Tensor> {
+        let look = |table: &Tensor, rows: &Tensor| Tensor::f_embedding(table, rows, -1, false, false);
+        let mut x = look(&self.words, &batch.ids)?;
+        let types = match (&self.types, &batch.types) {
+            (None, _) => None,
+            (Some(table), Some(types)) => Some(look(table, types)?),
+            (Some(table), None) => Some(table.f_narrow(0, 0, 1)?),
+        };
+        // In the order of the reference: in 16 bits the order of a sum can be seen.
+        if let Some(types) = types {
+            x = x.f_add_(&types)?;
+        }
+        x = x.f_add_(&look(&self.positions, &batch.positions)?)?;
+        self.norm.run(&x)
+    }
+
+    /// A copy for another thread, which shares the weights.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            words: self.words.shallow_clone(),
+            positions: self.positions.shallow_clone(),
+            types: self.types.as_ref().map(Tensor::shallow_clone),
+            norm: self.norm.share(),
+            layers: self.layers.iter().map(Layer::share).collect(),
+            head: self.head.share(),
+            attention: self.attention.fresh(),
+        }
+    }
+}
+
+impl Layer {
+    fn share(&self) -> Self {
+        Self {
+            qkv: self.qkv.share(),
+            out: self.out.share(),
+            out_norm: self.out_norm.share(),
+            up: self.up.share(),
+            down: self.down.share(),
+            down_norm: self.down_norm.share(),
+        }
+    }
+}
+
+fn activate(mut x: Tensor, activation: Activation) -> Result<Tensor> {
+    match activation {
+        Activation::Gelu => x.f_gelu_("none"),
+        Activation::GeluTanh => x.f_gelu_("tanh"),
+        Activation::Relu => x.f_relu_(),
+        Activation::Silu => x.f_silu_(),
+    }
+}
