@@ -33,10 +33,14 @@ fn load_with(name: &str, memory_mb: u64, max_waiting: usize) -> Option<Handle> {
     let place = modules()?.join(name);
     let manifest = manifest_of(&place, memory_mb);
     let batch = BatchConfig { max_waiting, ..BatchConfig::default() };
-    let settings = Settings { device: Device::of("cpu").unwrap(), threads: 2, precision: None, batch };
-    let meters = Meters::new(&Metrics::new("ml"));
+    let settings = settings(batch);
+    let meters = Meters::new(&Metrics::new("test"));
     let at = Loading { folder: &place, manifest: &manifest, settings: &settings, meters: &meters };
     Some(Handle::load(&at).unwrap())
+}
+
+fn settings(batch: BatchConfig) -> Settings {
+    Settings { device: Device::of("cpu").unwrap(), threads: 0, precision: None, batch }
 }
 
 fn load(name: &str) -> Option<Handle> {
@@ -231,18 +235,10 @@ async fn what_is_no_module_is_refused_when_it_is_loaded() {
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::write(dir.path().join("model.pt"), "no module at all").unwrap();
     let manifest = manifest_of(dir.path(), 0);
-    let settings = Settings {
-        device: Device::of("cpu").unwrap(),
-        threads: 2,
-        precision: None,
-        batch: BatchConfig::default(),
-    };
-    let refused = Handle::load(&Loading {
-        folder: dir.path(),
-        manifest: &manifest,
-        settings: &settings,
-        meters: &Meters::new(&Metrics::new("ml")),
-    });
+    let settings = settings(BatchConfig::default());
+    let meters = Meters::new(&Metrics::new("test"));
+    let at = Loading { folder: dir.path(), manifest: &manifest, settings: &settings, meters: &meters };
+    let refused = Handle::load(&at);
     let Err(MlError::BadModel { reason, .. }) = refused.map(drop) else { panic!("loaded") };
     assert!(reason.starts_with("model.pt: "), "{reason}");
 }
