@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tasklane_runtime::bus::BusConfig;
 
 use crate::commands::llm::args::LlmCommand;
+use crate::commands::models::args::ModelsCommand;
 use crate::task::TaskArgs;
 use crate::units;
 
@@ -187,6 +188,9 @@ pub enum Command {
     /// Model calls: what may be asked, what was used, what is left of budgets; and a chat
     #[command(subcommand)]
     Llm(LlmCommand),
+    /// Models of the ml workers: list, push, pull, load, unload
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Keep new tasks from a pool; what it has goes elsewhere or waits
     Pause(PoolArgs),
     /// Let a paused pool have tasks again

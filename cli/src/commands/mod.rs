@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 mod lanes;
 pub mod llm;
+pub mod models;
 mod pool;
 mod result;
 mod run;
@@ -39,6 +40,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CliError> 
         Command::Top(args) => top::run(args, session).await,
         Command::Dead(command) => dead::run(command, session).await,
         Command::Llm(command) => llm::run(command, session).await,
+        Command::Models(command) => models::run(command, session).await,
         Command::Pause(args) => pool::run(args, "pause", session).await,
         Command::Resume(args) => pool::run(args, "resume", session).await,
         Command::Doctor(args) => doctor::run(args, session).await,

@@ -3,6 +3,7 @@
 pub mod json;
 pub mod lists;
 pub mod llm;
+pub mod models;
 pub mod result;
 pub mod table;
 

@@ -86,12 +86,46 @@ impl Bus {
         F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        self.serve_in(about, about.name, endpoints, on_request).await
+    }
+
+    /// As [`Bus::serve`], and every request goes to every process that serves: each answers for itself, and who asks
+    /// waits for [several answers](Bus::ask_all). `own` is this process's name.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn serve_each<F, Fut>(
+        &self,
+        about: About,
+        own: &str,
+        endpoints: &[(&str, &str)],
+        on_request: F,
+    ) -> Result<Service, BusError>
+    where
+        F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        // The protocol wants a group that shares the requests: one of a single member.
+        self.serve_in(about, &format!("{}-{own}", about.name), endpoints, on_request).await
+    }
+
+    async fn serve_in<F, Fut>(
+        &self,
+        about: About,
+        group: &str,
+        endpoints: &[(&str, &str)],
+        on_request: F,
+    ) -> Result<Service, BusError>
+    where
+        F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let failed = |e: &dyn std::fmt::Display| BusError::js(format!("start the service {}", about.name), e);
         let running = self
             .client
             .service_builder()
             .description(about.description)
-            .queue_group(about.name)
+            .queue_group(group)
             .start(about.name, about.version)
             .await
             .map_err(|e| failed(&e))?;
@@ -134,4 +168,50 @@ impl Bus {
             }
         }
     }
+
+    /// Asks everybody who listens, and hands each answer to `hear` until it says that it has enough, or `patience` ends.
+    /// Nobody's answer at all is no error.
+    ///
+    /// # Errors
+    /// [`BusError::NoAnswer`] where nobody listens, or the question cannot be sent.
+    pub async fn ask_all(
+        &self,
+        subject: &str,
+        body: Bytes,
+        patience: std::time::Duration,
+        mut hear: impl FnMut(Bytes) -> Patience,
+    ) -> Result<(), BusError> {
+        let unasked = |e: &dyn std::fmt::Display| BusError::NoAnswer {
+            subject: subject.to_owned(),
+            reason: e.to_string(),
+        };
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|e| unasked(&e))?;
+        let asked = self.client.publish_with_reply(subject.to_owned(), inbox, body).await;
+        asked.map_err(|e| unasked(&e))?;
+        let end = tokio::time::Instant::now() + patience;
+        let mut until = end;
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+            if answer.status == Some(async_nats::StatusCode::NO_RESPONDERS) {
+                return Err(unasked(&"no responders"));
+            }
+            match hear(answer.payload) {
+                Patience::Enough => break,
+                Patience::More => until = end,
+                Patience::Until(more) => until = end.min(tokio::time::Instant::now() + more),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long somebody who asked everybody waits for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// No longer.
+    Enough,
+    /// As long as was said when it was asked.
+    More,
+    /// For so long, if nothing comes before.
+    Until(std::time::Duration),
 }

@@ -6,7 +6,7 @@
 
 use tasklane_domain::{lane, priority};
 
-use crate::streams::{CANCELLED, CONTROL, DOCUMENTS, LLM, PAYLOADS, RESULTS, TASKS, WORK, WORKERS};
+use crate::streams::{CANCELLED, CONTROL, DOCUMENTS, LLM, MODELS, PAYLOADS, RESULTS, TASKS, WORK, WORKERS};
 use crate::subjects;
 
 /// A part of the system, as NATS sees it.
@@ -18,7 +18,7 @@ pub enum Role {
     Worker {
         /// The pool: its lanes are the only ones it can pull.
         pool: String,
-        /// Object stores it may read besides `payloads`.
+        /// Object stores it may read besides `payloads`. Who reads [`MODELS`] answers on `api.models.>` which it has.
         reads: Vec<String>,
         /// Buckets and object stores it keeps something in: it reads and writes them, and removes what is old. Who keeps
         /// [`LLM`] answers on `api.llm.>` what stands in it.
@@ -60,6 +60,13 @@ pub fn of(user: &str, role: &Role) -> Permissions {
                     [subjects::LLM_MODELS, subjects::LLM_USAGE, subjects::LLM_BUDGETS].map(str::to_owned),
                 );
                 inbox.extend(service(subjects::LLM_SERVICE));
+            }
+            if reads.iter().any(|store| store == MODELS) {
+                inbox.extend(
+                    [subjects::MODELS_LIST, subjects::MODELS_LOAD, subjects::MODELS_UNLOAD]
+                        .map(str::to_owned),
+                );
+                inbox.extend(service(subjects::MODELS_SERVICE));
             }
             Permissions { publish: worker(pool, reads, keeps), subscribe: inbox, responses: false }
         }
@@ -271,6 +278,29 @@ mod tests {
             may_publish(&proxy, "$JS.API.STREAM.PURGE.KV_llm")
                 && !may_publish(&keeper, "$JS.API.STREAM.PURGE.KV_llm")
         );
+    }
+
+    #[test]
+    fn who_reads_models_answers_about_them_and_cannot_change_them() {
+        let ml = Role::Worker { pool: "ml".into(), reads: vec![MODELS.into()], keeps: vec![] };
+        let hears = |role: &Role, subject: &str| of("me", role).subscribe.iter().any(|p| matches(p, subject));
+        for subject in [
+            subjects::MODELS_LIST,
+            subjects::MODELS_LOAD,
+            subjects::MODELS_UNLOAD,
+            "$SRV.INFO.tasklane-models",
+        ] {
+            assert!(hears(&ml, subject) && !hears(&generic(), subject), "{subject}");
+        }
+        for subject in [subjects::MODELS_LIST, subjects::MODELS_LOAD, subjects::MODELS_UNLOAD] {
+            assert!(!may_publish(&Role::Publisher, subject) && !may_publish(&ml, subject), "{subject}");
+        }
+        assert!(may_publish(&ml, "$JS.API.STREAM.INFO.OBJ_models"));
+        for subject in
+            ["$O.models.M.x", "$O.models.C.x", "$JS.API.STREAM.PURGE.OBJ_models", "$KV.control.models.x"]
+        {
+            assert!(!may_publish(&ml, subject), "{subject}");
+        }
     }
 
     #[test]
