@@ -88,6 +88,7 @@ pub fn net(
         norm: source.norm("embeddings.LayerNorm", hidden)?,
         layers,
         head: source.head(spec, &shape)?,
+        kind,
         attention: Attention::new(device.0, kind, padded),
         shape,
     })
@@ -106,8 +107,8 @@ impl Source<'_> {
         let old = self.weights.has(&format!("{name}.gamma"));
         let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
         Ok(Norm {
-            weight: self.weights.take(&format!("{name}.{weight}"), &[size])?,
-            bias: self.weights.take(&format!("{name}.{bias}"), &[size])?,
+            weight: self.weights.exact(&format!("{name}.{weight}"), &[size])?,
+            bias: self.weights.exact(&format!("{name}.{bias}"), &[size])?,
             epsilon: self.epsilon,
         })
     }
@@ -139,12 +140,12 @@ impl Source<'_> {
         let (hidden, labels) = (shape.hidden, shape.labels.len() as i64);
         match spec.output {
             EncoderOutput::Embedding => Ok(Head::Pool(spec.pooling)),
-            EncoderOutput::TokenClasses => Ok(Head::TokenClasses(self.linear("classifier", labels, hidden)?)),
+            EncoderOutput::TokenClasses => {
+                Ok(Head::TokenClasses(self.linear("classifier", labels, hidden)?))
+            }
             EncoderOutput::Classes | EncoderOutput::Relevance => {
                 let (between, activation, out) = match shape.family {
-                    Family::Bert => {
-                        (format!("{}pooler.dense", self.prefix), Between::Tanh, "classifier")
-                    }
+                    Family::Bert => (format!("{}pooler.dense", self.prefix), Between::Tanh, "classifier"),
                     Family::Roberta => ("classifier.dense".into(), Between::Tanh, "classifier.out_proj"),
                     Family::Distilbert => ("pre_classifier".into(), Between::Relu, "classifier"),
                 };
