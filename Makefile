@@ -16,7 +16,7 @@ setup: ## Fetch the programs it runs with (nats-server, PDFium) into a cache; no
 	@scripts/setup.sh needed
 
 build: ## Build the services and the command, optimised
-	cargo build --release --locked --workspace --bins
+	@scripts/build.sh --release
 
 demo: setup build ## Show what it does: every document of examples/ through a running stack
 	@scripts/stack.sh demo

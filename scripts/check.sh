@@ -11,12 +11,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/say.sh
 # shellcheck source=scripts/lib/step.sh
 . scripts/lib/step.sh
+# shellcheck source=scripts/lib/scope.sh
+. scripts/lib/scope.sh
+
+choose_scope
 
 check_fmt() { cargo fmt --all --check; }
-check_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+check_clippy() { cargo clippy --locked "${scope[@]}" --all-targets -- -D warnings; }
 check_layers() { cargo xtask layers; }
 check_docs() { cargo xtask docs; }
-check_rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
+check_rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked "${scope[@]}" --no-deps --document-private-items; }
 
 # Licences, bans and sources need the lock file alone. Advisories need their database, which is a git repository.
 check_deny() {

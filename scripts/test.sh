@@ -11,20 +11,24 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/paths.sh
 # shellcheck source=scripts/lib/say.sh
 . scripts/lib/say.sh
+# shellcheck source=scripts/lib/scope.sh
+. scripts/lib/scope.sh
 
+choose_scope
 export TASKLANE_STRICT=${TASKLANE_STRICT:-0}
 # Tests find the tools by these, whatever is on the PATH.
 if path=$(scripts/setup.sh --print-path nats-server 2>/dev/null); then export TASKLANE_TEST_NATS_SERVER=$path; fi
 # What only tests use is not among what `make setup` gets.
-scripts/setup.sh openai-python openai-node || true
+scripts/setup.sh openai-python openai-node ml-reference || true
 if path=$(scripts/setup.sh --print-path openai-python 2>/dev/null); then export TASKLANE_TEST_OPENAI_PYTHON=$path; fi
 if path=$(scripts/setup.sh --print-path openai-node 2>/dev/null); then export TASKLANE_TEST_OPENAI_NODE=$path; fi
+if path=$(scripts/setup.sh --print-path ml-reference 2>/dev/null); then export TASKLANE_TEST_ML_PYTHON=$path; fi
 if path=$(scripts/setup.sh --print-path pdfium 2>/dev/null); then export PDFIUM_LIBRARY=$path; fi
 
 # A tool is absent only where the set-up has tried and failed.
 really_absent() {
     case "$1" in
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node)
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | libtorch | ml-reference)
             scripts/setup.sh "$1" || true
             ! scripts/setup.sh --print-path "$1" >/dev/null 2>&1
             ;;
@@ -54,12 +58,12 @@ trap 'rm -f "$log"' EXIT
 
 # End-to-end tests start the real services, so these are built first.
 say_head "Building the services"
-cargo build --locked --workspace --bins
+cargo build --locked "${scope[@]}" --bins
 for folder in "$CARGO_TARGET_DIR/debug" "$CARGO_TARGET_DIR/debug/deps"; do scripts/setup.sh --place-pdfium "$folder"; done
 say_head "Running the tests"
 code=0
 # Passing tests' output is in the log, for their SKIPPED lines; on the screen it would only be noise.
-cargo test --locked --workspace "$@" -- --show-output 2>&1 | tee "$log" |
+cargo test --locked "${scope[@]}" "$@" -- --show-output 2>&1 | tee "$log" |
     awk '/^successes:$/ { quiet = 1 } /^(failures:|test result:)/ { quiet = 0 } !quiet' || code=$?
 
 # Now that the services are built, the manifests' settings can be held against them.

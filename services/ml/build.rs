@@ -3,7 +3,7 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/libtorch");
-    if let Ok(folder) = std::env::var("LIBTORCH") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}/lib");
+    if let Some(folder) = std::env::var_os("LIBTORCH") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}/lib", folder.display());
     }
 }

@@ -12,14 +12,24 @@ const SHARED: &[(&str, &[&str])] = &[
     ("tasklane-contract", &["tasklane-domain"]),
     ("tasklane-bus", &["tasklane-contract", "tasklane-domain"]),
     ("tasklane-runtime", BELOW_RUNTIME),
-    ("tasklane-testkit", RUNTIME_AND_BELOW),
+    ("tasklane-models", BELOW_MODELS),
+    ("tasklane-testkit", BELOW_MODELS),
 ];
 
 const BELOW_RUNTIME: &[&str] =
     &["tasklane-bus", "tasklane-telemetry", "tasklane-contract", "tasklane-domain"];
 
-const RUNTIME_AND_BELOW: &[&str] =
+const BELOW_MODELS: &[&str] =
     &["tasklane-runtime", "tasklane-bus", "tasklane-telemetry", "tasklane-contract", "tasklane-domain"];
+
+const ALL_SHARED: &[&str] = &[
+    "tasklane-models",
+    "tasklane-runtime",
+    "tasklane-bus",
+    "tasklane-telemetry",
+    "tasklane-contract",
+    "tasklane-domain",
+];
 
 const TESTKIT: &str = "tasklane-testkit";
 
@@ -73,8 +83,8 @@ fn may_name(krate: &Crate) -> Option<&'static [&'static str]> {
     }
     match krate.folder.as_str() {
         "xtask" => Some(&[]),
-        "cli" | "loadtest" | "tests" => Some(RUNTIME_AND_BELOW),
-        folder if folder.starts_with("services/") => Some(RUNTIME_AND_BELOW),
+        "cli" | "loadtest" | "tests" => Some(ALL_SHARED),
+        folder if folder.starts_with("services/") => Some(ALL_SHARED),
         _ => None,
     }
 }

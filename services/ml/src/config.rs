@@ -63,6 +63,8 @@ pub struct BatchConfig {
     pub max_wait_ms: u64,
     /// Texts that may wait for one model.
     pub max_waiting: usize,
+    /// Memory for the keys and values of the texts that one model writes, in MB; 0: an eighth of the machine's.
+    pub kv_memory_mb: u64,
 }
 
 impl Default for MlConfig {
@@ -92,7 +94,7 @@ impl Default for TorchConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { max_tokens: 8_192, max_items: 256, max_wait_ms: 0, max_waiting: 16_384 }
+        Self { max_tokens: 8_192, max_items: 256, max_wait_ms: 0, max_waiting: 16_384, kv_memory_mb: 0 }
     }
 }
 

@@ -54,6 +54,14 @@ pub enum MlError {
     /// The model was taken away while the task waited; another attempt loads it again.
     #[error("the model `{0}` was unloaded while the task waited")]
     Gone(String),
+    /// The model is somewhere that cannot be read now; another attempt may.
+    #[error("the model `{model}` cannot be fetched now: {reason}")]
+    Away {
+        /// The model.
+        model: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// The deadline passed while it waited for its turn.
     #[error("its time ended before its turn came")]
     TooLate,
@@ -74,6 +82,7 @@ impl MlError {
             Self::Failed { .. } => Code::new("TL2406"),
             Self::Crowded(_) => Code::new("TL3401"),
             Self::Gone(_) => Code::new("TL3402"),
+            Self::Away { .. } => Code::new("TL3403"),
             Self::TooLate => code::TIMED_OUT,
             Self::Internal(_) => code::INTERNAL,
         }
@@ -83,7 +92,7 @@ impl MlError {
 impl From<MlError> for TaskError {
     fn from(error: MlError) -> Self {
         match error {
-            MlError::Crowded(_) | MlError::Gone(_) | MlError::TooLate => {
+            MlError::Crowded(_) | MlError::Gone(_) | MlError::Away { .. } | MlError::TooLate => {
                 Self::retry(error.code(), error.to_string())
             }
             _ => Self::failed(error.code(), error.to_string()),

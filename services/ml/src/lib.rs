@@ -3,7 +3,14 @@
 pub mod batch;
 pub mod config;
 pub mod error;
-pub mod manifest;
+pub mod generate;
+pub mod memory;
 pub mod models;
+pub mod registry;
+pub mod store;
+pub mod tasks;
+pub mod tensor;
 pub mod text;
 pub mod torch;
+
+pub use tasklane_models::manifest;

@@ -31,6 +31,8 @@ pub const LLM_CACHE: &str = "llm-cache";
 pub const LLM_CACHE_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of them that are kept; no more are taken then.
 const LLM_CACHE_BYTES: i64 = 1 << 30;
+/// Models: one object for each version, `name/version`, an archive of the model's folder.
+pub const MODELS: &str = "models";
 /// Documents that tasks name as `obj://documents/<name>`.
 pub const DOCUMENTS: &str = "documents";
 
@@ -197,6 +199,7 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
     vec![
         store(PAYLOADS, policy.results_age * 2),
         BucketDef { max_bytes: LLM_CACHE_BYTES, replicas: 1, ..store(LLM_CACHE, LLM_CACHE_AGE) },
+        store(MODELS, Duration::ZERO),
         // The last that is made: who finds it knows that all is there.
         store(DOCUMENTS, Duration::ZERO),
     ]
@@ -206,6 +209,10 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
 pub fn pause_key(pool: &str) -> String {
     format!("pause.{pool}")
 }
+
+/// Prefix of the keys in [`CONTROL`] that keep a model loaded while they exist: `models.<name>` or
+/// `models.<name>/<version>`.
+pub const MODEL_KEYS: &str = "models.";
 
 #[cfg(test)]
 mod tests {

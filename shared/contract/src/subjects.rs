@@ -26,6 +26,15 @@ pub const LLM_USAGE: &str = "api.llm.usage";
 /// How much of their budgets tenants have spent.
 pub const LLM_BUDGETS: &str = "api.llm.budgets";
 
+/// The service on `api.models.>`. Every ml worker answers for itself: who asks waits for several answers.
+pub const MODELS_SERVICE: &str = "tasklane-models";
+/// Which models each worker has, and which are loaded.
+pub const MODELS_LIST: &str = "api.models.list";
+/// Loads a model on each worker, and keeps it.
+pub const MODELS_LOAD: &str = "api.models.load";
+/// Takes a model out of each worker's memory.
+pub const MODELS_UNLOAD: &str = "api.models.unload";
+
 /// First tokens of subjects that are ours, or the server's: nobody may have a result sent there.
 const RESERVED: [&str; 6] = ["tasks", "work", "results", "dead", "events", API];
 

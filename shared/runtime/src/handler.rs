@@ -25,6 +25,7 @@ pub(crate) struct CtxInner {
     pub task_type: String,
     pub tenant: String,
     pub labels: BTreeMap<String, String>,
+    pub priority: u8,
     pub attempt: u32,
     pub max_attempts: u32,
     pub worker: Arc<str>,
@@ -55,6 +56,11 @@ impl Ctx {
     /// The publisher's labels.
     pub fn labels(&self) -> &BTreeMap<String, String> {
         &self.inner.labels
+    }
+
+    /// How urgent it is, as lanes count: 0 is critical, 3 is low.
+    pub fn priority(&self) -> u8 {
+        self.inner.priority
     }
 
     /// Which attempt this is, from 1.

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::mistake::Notes;
+use tasklane_runtime::config::tables::{Notes, Section, Value, kind};
+
 use super::secret::{KeySource, MAX_KEY_BYTES, Secret};
-use super::section::{Section, Value, kind};
 
 /// How the text of a key is got; `None` if there is none at its source. It must not put the key into its errors.
 pub(super) type Reader<'r> = &'r dyn Fn(&KeySource) -> Result<Option<String>, String>;

@@ -5,7 +5,6 @@
 
 mod decimal;
 mod keys;
-mod mistake;
 mod models;
 mod names;
 mod parse;
@@ -14,20 +13,19 @@ mod providers;
 pub mod reload;
 mod routes;
 mod secret;
-mod section;
 mod tenants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use keys::read_key;
-pub use mistake::Mistake;
 pub use models::{Kind, Model};
 pub use parse::{MAX_BYTES, parse};
 pub use price::Price;
 pub use providers::{Dialect, Provider, Timeouts};
 pub use routes::Route;
 pub use secret::{KeySource, Secret};
+pub use tasklane_runtime::config::tables::Mistake;
 pub use tenants::{Budget, DEFAULT_TENANT, Per, Tenant, WhenSpent};
 
 use secret::Bearers;

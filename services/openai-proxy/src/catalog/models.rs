@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::mistake::Notes;
+use tasklane_runtime::config::tables::{Notes, Section};
+
 use super::price::{self, Price};
 use super::providers::Provider;
-use super::section::Section;
 use super::{Limits, names, tenants};
 
 /// The largest believable context, in tokens.

@@ -1,6 +1,6 @@
 //! Names in the file: which are accepted, and how they are shown.
 
-use tasklane_runtime::domain::name::closest;
+pub(super) use tasklane_runtime::config::tables::{hint, shown};
 
 /// The longest name of a provider, model or route, in characters.
 const MAX_LEN: usize = 64;
@@ -23,27 +23,4 @@ pub(super) fn check(name: &str) -> Result<(), String> {
         return Err(format!("the name {} must start and end with a letter or a digit", shown(name)));
     }
     Ok(())
-}
-
-/// A word of the file in backticks, escaped and cut, so that it cannot upset a terminal or a log.
-pub(super) fn shown(word: &str) -> String {
-    let mut text: String = word.chars().take(MAX_LEN).flat_map(char::escape_debug).collect();
-    if word.chars().nth(MAX_LEN).is_some() {
-        text.push('…');
-    }
-    format!("`{text}`")
-}
-
-/// `; did you mean ...?`, or what there is, or nothing where there is too much to list.
-pub(super) fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    if let Some(near) = closest(word, known.clone()) {
-        return format!("; did you mean {}?", shown(near));
-    }
-    let all: Vec<String> = known.map(shown).collect();
-    match all.len() {
-        0 => String::new(),
-        1 => format!("; there is only {}", all[0]),
-        2..=12 => format!("; there are {}", all.join(", ")),
-        _ => String::new(),
-    }
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tasklane_runtime::config::tables::{Mistake, Notes, Section};
 use toml::de::DeTable;
 
-use super::mistake::{Mistake, Notes};
 use super::routes::Route;
 use super::secret::{Fingerprint, KeySource};
-use super::section::Section;
 use super::tenants::{DEFAULT_TENANT, Tenant};
 use super::{Catalog, models, providers, routes, tenants};
 

@@ -1,9 +1,9 @@
 //! What a model costs, in whole numbers from the file to the bill.
 
+use tasklane_runtime::config::tables::{Notes, Section};
+
 use super::decimal::{Unfit, scaled};
-use super::mistake::Notes;
 use super::models::Kind;
-use super::section::Section;
 
 /// Tokens for which a price in the file holds, over tokens for which the price is held here: a price in USD per
 /// million tokens, with six places, is a whole number of nano-USD per thousand tokens.

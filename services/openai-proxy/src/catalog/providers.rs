@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use url::Url;
 
+use tasklane_runtime::config::tables::{Notes, Section};
+
 use super::keys::{self, Reader};
-use super::mistake::Notes;
 use super::names;
 use super::secret::Secret;
-use super::section::Section;
 use super::{Limits, tenants};
 
 /// The longest timeout, in milliseconds: a day.

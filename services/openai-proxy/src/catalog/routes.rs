@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::mistake::Notes;
+use tasklane_runtime::config::tables::{Notes, Section, Value, kind};
+
 use super::models::{Kind, Model};
 use super::names;
-use super::section::{Section, Value, kind};
 
 /// The most candidates of a route: enough for every fallback, few enough to try in one request.
 const MAX_CANDIDATES: usize = 32;

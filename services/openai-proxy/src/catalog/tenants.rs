@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use tasklane_runtime::config::tables::{Notes, Section, Value};
+
 use super::decimal::{Unfit, scaled};
 use super::keys::{self, Reader};
-use super::mistake::Notes;
 use super::secret::{Bearers, Fingerprint};
-use super::section::{Section, Value};
 use super::{Limits, names};
 
 /// The tenant whose rules hold for everyone that the file does not name.

@@ -3,6 +3,7 @@
 
 mod health;
 mod merge;
+pub mod tables;
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ use tasklane_bus::Delivery;
 use tasklane_contract::story::outcome;
 use tasklane_contract::{Message as _, Refusal, code, story, submission, time, v1};
 use tasklane_domain::expiry;
+use tasklane_domain::priority::Priority;
 use tasklane_telemetry::{Span, SpanKind, TraceContext, names};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -234,6 +235,14 @@ fn limit(hand: &InHand) -> Duration {
     Duration::from_millis(expiry::time_limit_ms(ms(hand.started_at_us), max, deadline).max(1))
 }
 
+/// The lane of a priority on the wire; normal where nobody said.
+fn lane_of(wire: i32) -> u8 {
+    match u8::try_from(wire) {
+        Ok(level @ 1..=4) => level - 1,
+        _ => Priority::Normal.lane(),
+    }
+}
+
 fn context(shared: &Arc<Shared>, hand: &InHand, limit: Duration, cancelled: CancellationToken) -> Ctx {
     let task = hand.task();
     let tenant = if task.tenant.is_empty() { "default" } else { &task.tenant };
@@ -244,6 +253,7 @@ fn context(shared: &Arc<Shared>, hand: &InHand, limit: Duration, cancelled: Canc
             task_type: task.task_type.clone(),
             tenant: tenant.to_owned(),
             labels: task.labels.clone(),
+            priority: lane_of(task.priority),
             attempt: hand.n,
             max_attempts: hand.routed.max_attempts,
             worker: Arc::clone(&shared.worker),

@@ -1,4 +1,4 @@
-//! A table of the file, read key by key: every wrong type and every unknown key becomes a mistake with its place.
+//! A table of a file, read key by key: every wrong type and every unknown key becomes a mistake with its place.
 
 use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
@@ -7,32 +7,28 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::Notes;
-use super::names::{hint, shown};
+use super::words::{hint, shown};
 
 /// A value of the file with its place.
-pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+pub type Value<'a> = Spanned<DeValue<'a>>;
 
 /// A table of the file.
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     /// What it describes, for messages: "model `fast`".
-    pub(super) what: String,
+    pub what: String,
     /// Where to point when something is absent: its name, or the whole of a table without one.
-    pub(super) at: Range<usize>,
+    pub at: Range<usize>,
     table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn root(table: &'a DeTable<'a>) -> Self {
+    /// The whole file.
+    pub fn root(table: &'a DeTable<'a>) -> Self {
         Self { what: "the file".to_owned(), at: 0..0, table }
     }
 
     /// A value that must be a table.
-    pub(super) fn of(
-        value: &'a Value<'a>,
-        what: String,
-        at: Range<usize>,
-        notes: &mut Notes<'_>,
-    ) -> Option<Self> {
+    pub fn of(value: &'a Value<'a>, what: String, at: Range<usize>, notes: &mut Notes<'_>) -> Option<Self> {
         match value.get_ref() {
             DeValue::Table(table) => Some(Self { what, at, table }),
             other => {
@@ -42,36 +38,39 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether it has a key.
+    pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<&'a Value<'a>> {
+    /// A key's value.
+    pub fn value(&self, key: &str) -> Option<&'a Value<'a>> {
         self.table.get(key)
     }
 
-    pub(super) fn is_list(&self, key: &str) -> bool {
+    /// Whether a key is there and a list.
+    pub fn is_list(&self, key: &str) -> bool {
         self.value(key).is_some_and(|value| value.get_ref().is_array())
     }
 
     /// The keys of a table in this one, those with mistakes too: who refers to one is not told that it is missing.
-    pub(super) fn names_in(&self, key: &str) -> Vec<&'a str> {
+    pub fn names_in(&self, key: &str) -> Vec<&'a str> {
         let table = self.value(key).and_then(|value| value.get_ref().as_table());
         table.into_iter().flat_map(|table| table.keys().map(|key| key.get_ref().as_ref())).collect()
     }
 
     /// All keys with their places and values.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Range<usize>, &'a Value<'a>)> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Range<usize>, &'a Value<'a>)> + use<'a> {
         self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value))
     }
 
     /// Where a key's value stands; the section itself for a key that it lacks.
-    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+    pub fn span_of(&self, key: &str) -> Range<usize> {
         self.table.get(key).map_or_else(|| self.at.clone(), Spanned::span)
     }
 
     /// Notes every key that is not among these.
-    pub(super) fn only(&self, known: &[&str], notes: &mut Notes<'_>) {
+    pub fn only(&self, known: &[&str], notes: &mut Notes<'_>) {
         for (key, at, _) in self.entries().filter(|(key, ..)| !known.contains(key)) {
             let hint = hint(key, known.iter().copied());
             notes.add(&at, format!("{} has no key {}{hint}", self.what, shown(key)));
@@ -79,13 +78,13 @@ impl<'a> Section<'a> {
     }
 
     /// A table in this one.
-    pub(super) fn section(&self, key: &str, notes: &mut Notes<'_>) -> Option<Section<'a>> {
+    pub fn section(&self, key: &str, notes: &mut Notes<'_>) -> Option<Section<'a>> {
         let (name, value) = self.table.get_key_value(key)?;
         Section::of(value, format!("`{key}` of {}", self.what), name.span(), notes)
     }
 
     /// A list; empty if the key is absent.
-    pub(super) fn list(&self, key: &str, notes: &mut Notes<'_>) -> &'a [Value<'a>] {
+    pub fn list(&self, key: &str, notes: &mut Notes<'_>) -> &'a [Value<'a>] {
         match self.table.get(key).map(|value| (value, value.get_ref())) {
             None => &[],
             Some((_, DeValue::Array(list))) => list,
@@ -96,7 +95,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn text(&self, key: &str, notes: &mut Notes<'_>) -> Option<&'a str> {
+    /// A text, where the key is there and one.
+    pub fn text(&self, key: &str, notes: &mut Notes<'_>) -> Option<&'a str> {
         let value = self.table.get(key)?;
         match value.get_ref() {
             DeValue::String(text) => Some(text),
@@ -108,14 +108,15 @@ impl<'a> Section<'a> {
     }
 
     /// A text that must be there.
-    pub(super) fn needed_text(&self, key: &str, notes: &mut Notes<'_>) -> Option<&'a str> {
+    pub fn needed_text(&self, key: &str, notes: &mut Notes<'_>) -> Option<&'a str> {
         if !self.has(key) {
             notes.add(&self.at, format!("{} has no `{key}`", self.what));
         }
         self.text(key, notes)
     }
 
-    pub(super) fn flag(&self, key: &str, notes: &mut Notes<'_>) -> Option<bool> {
+    /// A yes or no, where the key is there and one.
+    pub fn flag(&self, key: &str, notes: &mut Notes<'_>) -> Option<bool> {
         let value = self.table.get(key)?;
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),
@@ -127,7 +128,7 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn whole(&self, key: &str, bounds: RangeInclusive<u64>, notes: &mut Notes<'_>) -> Option<u64> {
+    pub fn whole(&self, key: &str, bounds: RangeInclusive<u64>, notes: &mut Notes<'_>) -> Option<u64> {
         let value = self.table.get(key)?;
         let DeValue::Integer(integer) = value.get_ref() else {
             self.wrong(key, value, "a whole number", value.get_ref(), notes);
@@ -143,7 +144,7 @@ impl<'a> Section<'a> {
     }
 
     /// A number as it is written, in decimal: whole or with a point.
-    pub(super) fn number(&self, key: &str, notes: &mut Notes<'_>) -> Option<Cow<'a, str>> {
+    pub fn number(&self, key: &str, notes: &mut Notes<'_>) -> Option<Cow<'a, str>> {
         let value = self.table.get(key)?;
         match value.get_ref() {
             DeValue::Float(float) => Some(float.as_str().into()),
@@ -156,7 +157,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of a few words; `None` with a mistake for any other, `None` without one if the key is absent.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)], notes: &mut Notes<'_>) -> Option<T> {
+    pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)], notes: &mut Notes<'_>) -> Option<T> {
         let given = self.text(key, notes)?;
         let found = words.iter().find(|(word, _)| *word == given);
         if found.is_none() {
@@ -173,7 +174,7 @@ impl<'a> Section<'a> {
 }
 
 /// What a value is, with its article. Its content is not shown: it may be a key in the wrong place.
-pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+pub fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",

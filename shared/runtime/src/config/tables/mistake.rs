@@ -1,4 +1,4 @@
-//! Mistakes in the file, each with its place.
+//! Mistakes in a file, each with its place.
 
 use std::fmt;
 use std::ops::Range;
@@ -21,7 +21,7 @@ impl fmt::Display for Mistake {
 }
 
 /// Collects mistakes and turns byte offsets into lines and columns.
-pub(super) struct Notes<'t> {
+pub struct Notes<'t> {
     source: &'t str,
     /// Where each line begins.
     starts: Vec<usize>,
@@ -29,25 +29,27 @@ pub(super) struct Notes<'t> {
 }
 
 impl<'t> Notes<'t> {
-    pub(super) fn new(source: &'t str) -> Self {
+    /// None yet, of a file's text.
+    pub fn new(source: &'t str) -> Self {
         let after_breaks = source.match_indices('\n').map(|(at, _)| at + 1);
         Self { source, starts: std::iter::once(0).chain(after_breaks).collect(), found: Vec::new() }
     }
 
     /// Notes a mistake where the span begins.
-    pub(super) fn add(&mut self, span: &Range<usize>, text: impl Into<String>) {
+    pub fn add(&mut self, span: &Range<usize>, text: impl Into<String>) {
         let line = self.starts.partition_point(|start| *start <= span.start);
         let start = self.starts[line - 1];
         let before = self.source.get(start..span.start).unwrap_or_default();
         self.found.push(Mistake { line, column: before.chars().count() + 1, text: text.into() });
     }
 
-    pub(super) fn any(&self) -> bool {
+    /// Whether there is one.
+    pub fn any(&self) -> bool {
         !self.found.is_empty()
     }
 
     /// All mistakes in the order of the file, each once.
-    pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
+    pub fn into_mistakes(mut self) -> Vec<Mistake> {
         self.found.sort();
         self.found.dedup();
         self.found

@@ -1,16 +1,24 @@
 //! `model.toml`: what a model is, what its files must be, and what it must answer. Pure.
 
+mod answers;
+mod kinds;
+mod parse;
+
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
+
+pub use answers::differs;
+pub use parse::{MAX_BYTES, parse, told};
+
+use crate::ModelName;
 
 /// The file's name in a model's folder.
 pub const FILE: &str = "model.toml";
 
 /// What a model is.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Manifest {
     /// Its name: letters, digits, `-`, `_`, `.`.
     pub name: String,
@@ -22,17 +30,36 @@ pub struct Manifest {
     #[serde(flatten)]
     pub kind: Kind,
     /// The precision it is meant to run in.
-    #[serde(default)]
     pub precision: Precision,
     /// Every file that belongs to it, with its SHA-256 in hexadecimal digits. Others are not read.
     pub files: BTreeMap<String, String>,
     /// What it must answer before it serves anybody.
-    #[serde(default)]
     pub examples: Vec<Example>,
 }
 
+impl Manifest {
+    /// Its name with its version.
+    pub fn full_name(&self) -> ModelName {
+        ModelName::exact(&self.name, &self.version)
+    }
+
+    /// What it is, in a word or two.
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Encoder(spec) => match spec.output {
+                EncoderOutput::Embedding => "an encoder for embeddings",
+                EncoderOutput::Classes => "a classifier of texts",
+                EncoderOutput::TokenClasses => "a classifier of tokens",
+                EncoderOutput::Relevance => "a reranker",
+            },
+            Kind::Decoder(_) => "a decoder",
+            Kind::Torchscript(_) => "a TorchScript module",
+        }
+    }
+}
+
 /// A number format of weights and computations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.
@@ -43,8 +70,8 @@ pub enum Precision {
 }
 
 /// What a model is, and what belongs to that.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
     /// An encoder of the BERT family: `model.safetensors`, `config.json`, `tokenizer.json`.
     Encoder(EncoderSpec),
@@ -56,23 +83,20 @@ pub enum Kind {
 }
 
 /// An encoder.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EncoderSpec {
     /// What its output is.
     pub output: EncoderOutput,
     /// How the vectors of a text's tokens become one, for `embedding`.
-    #[serde(default)]
     pub pooling: Pooling,
     /// Whether vectors have length 1, for `embedding`.
-    #[serde(default)]
     pub normalise: bool,
     /// Tokens of a text that it reads, special ones included; 0: as its `config.json` says.
-    #[serde(default)]
     pub max_tokens: usize,
 }
 
 /// What an encoder puts out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderOutput {
     /// A vector of each text.
@@ -86,7 +110,7 @@ pub enum EncoderOutput {
 }
 
 /// How vectors of tokens become one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Their mean.
@@ -97,30 +121,26 @@ pub enum Pooling {
 }
 
 /// A decoder.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DecoderSpec {
     /// Tokens that it reads and writes together; 0: as its `config.json` says.
-    #[serde(default)]
     pub max_tokens: usize,
 }
 
 /// A TorchScript module.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScriptSpec {
     /// Memory that one call takes, in MB, beside the weights.
-    #[serde(default)]
     pub memory_mb: u64,
 }
 
 /// What a model must answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Example {
     /// A payload of the model's task, without `model`.
     pub input: Value,
     /// A part of the result, down to numbers: what stands here must stand there.
     pub output: Value,
     /// How far numbers may be off.
-    #[serde(default)]
     pub tolerance: f64,
 }

@@ -1,0 +1,5 @@
+//! Task types: payloads in, results out.
+
+pub mod generate_text;
+pub mod ml_inference;
+pub mod model_info;

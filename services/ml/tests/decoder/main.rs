@@ -1,0 +1,12 @@
+//! Decoders beside transformers: tiny random models of every architecture, chats and chances.
+//!
+//! The models and what transformers says of them come from `tests/reference`.
+
+mod batching;
+mod chats;
+mod handle;
+mod logits;
+mod memory;
+mod picks;
+mod reference;
+mod rig;
