@@ -7,6 +7,7 @@ pub mod generate;
 pub mod memory;
 pub mod models;
 pub mod registry;
+pub mod service;
 pub mod store;
 pub mod tasks;
 pub mod tensor;

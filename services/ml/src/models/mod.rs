@@ -1,9 +1,9 @@
 //! Kinds of models: how each is loaded, and what it is asked.
 
 pub mod decoder;
+pub mod encoder;
 pub mod script;
 pub mod turns;
-pub mod encoder;
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reference::modules;
+use tasklane_ml::batch::Meters;
 use tasklane_ml::config::BatchConfig;
 use tasklane_ml::error::MlError;
 use tasklane_ml::manifest::Manifest;
@@ -15,6 +16,7 @@ use tasklane_ml::models::{Loading, Settings, Urgency};
 use tasklane_ml::tensor::{Dtype, Tensor, read_all};
 use tasklane_ml::torch::Device;
 use tasklane_models::{folder, manifest};
+use tasklane_runtime::telemetry::Metrics;
 use tokio::time::Instant;
 
 /// The manifest of a module that lies in a folder.
@@ -31,9 +33,14 @@ fn load_with(name: &str, memory_mb: u64, max_waiting: usize) -> Option<Handle> {
     let place = modules()?.join(name);
     let manifest = manifest_of(&place, memory_mb);
     let batch = BatchConfig { max_waiting, ..BatchConfig::default() };
-    let settings = Settings { device: Device::of("cpu").unwrap(), precision: None, batch };
-    let at = Loading { folder: &place, manifest: &manifest, settings: &settings };
+    let settings = settings(batch);
+    let meters = Meters::new(&Metrics::new("test"));
+    let at = Loading { folder: &place, manifest: &manifest, settings: &settings, meters: &meters };
     Some(Handle::load(&at).unwrap())
+}
+
+fn settings(batch: BatchConfig) -> Settings {
+    Settings { device: Device::of("cpu").unwrap(), threads: 0, precision: None, batch }
 }
 
 fn load(name: &str) -> Option<Handle> {
@@ -228,9 +235,10 @@ async fn what_is_no_module_is_refused_when_it_is_loaded() {
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::write(dir.path().join("model.pt"), "no module at all").unwrap();
     let manifest = manifest_of(dir.path(), 0);
-    let settings =
-        Settings { device: Device::of("cpu").unwrap(), precision: None, batch: BatchConfig::default() };
-    let refused = Handle::load(&Loading { folder: dir.path(), manifest: &manifest, settings: &settings });
+    let settings = settings(BatchConfig::default());
+    let meters = Meters::new(&Metrics::new("test"));
+    let at = Loading { folder: dir.path(), manifest: &manifest, settings: &settings, meters: &meters };
+    let refused = Handle::load(&at);
     let Err(MlError::BadModel { reason, .. }) = refused.map(drop) else { panic!("loaded") };
     assert!(reason.starts_with("model.pt: "), "{reason}");
 }

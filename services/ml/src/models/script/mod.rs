@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::turns::Turns;
 use super::{Loading, Urgency};
+use crate::batch::meters::OfModel;
 use crate::error::MlError;
 use crate::manifest::Kind;
 use crate::memory;
 use crate::tensor::Tensor;
-use crate::torch::Device;
+use crate::torch::{self, Device};
 
 pub use answer::{Answer, WrittenAnswer};
 
@@ -48,6 +49,7 @@ impl Drop for Owner {
 
 struct Call {
     inputs: Vec<Tensor>,
+    came: Instant,
     until: Instant,
     answer: oneshot::Sender<Result<Answer, MlError>>,
 }
@@ -76,12 +78,15 @@ impl Handle {
         let mut module = loaded.map_err(|e| refused(format!("{FILE}: {}", convert::reason(&e))))?;
         module.f_set_eval().map_err(|e| refused(format!("{FILE}: {}", convert::reason(&e))))?;
         let turns = Arc::new(Turns::new(at.settings.batch.max_waiting));
+        let threads = if at.settings.threads == 0 { torch::cores() } else { at.settings.threads };
         let serving = Serving {
             module,
             device,
             name: Arc::clone(&name),
             turns: Arc::clone(&turns),
             returns_tensor: Cell::new(false),
+            threads,
+            meters: at.meters.of(&at.manifest.name),
         };
         let thread = std::thread::Builder::new().name(format!("ml-{}", at.manifest.name));
         thread
@@ -108,7 +113,7 @@ impl Handle {
     pub async fn run(&self, inputs: Vec<Tensor>, urgency: Urgency) -> Result<Answer, MlError> {
         self.admit(&inputs)?;
         let (answer, answered) = oneshot::channel();
-        let call = Call { inputs, until: urgency.until, answer };
+        let call = Call { inputs, came: Instant::now(), until: urgency.until, answer };
         let name = || self.owner.name.to_string();
         self.owner.turns.put(urgency.priority, call).map_err(|_| MlError::Crowded(name()))?;
         answered.await.unwrap_or_else(|_| Err(MlError::Gone(name())))
@@ -137,18 +142,29 @@ struct Serving {
     turns: Arc<Turns<Call>>,
     /// It returned a tensor once, so it always does. That way of calling forgets nothing where a call fails.
     returns_tensor: Cell<bool>,
+    threads: usize,
+    meters: OfModel,
 }
 
 impl Serving {
     fn run(self) {
         let _no_grad = tch::no_grad_guard();
+        torch::use_threads(self.threads);
         while let Some(call) = self.turns.take() {
+            self.meters.waiting(self.turns.waiting());
+            self.meters.waited(call.came.elapsed());
             // Nobody waits any more.
             if call.answer.is_closed() {
                 continue;
             }
-            let late = call.until <= Instant::now();
-            let done = if late { Err(MlError::TooLate) } else { self.caught(&call.inputs) };
+            let began = Instant::now();
+            let done = if call.until <= began {
+                Err(MlError::TooLate)
+            } else {
+                let done = self.caught(&call.inputs);
+                self.meters.ran(1, 0, 0, began.elapsed());
+                done
+            };
             if call.answer.send(done).is_err() {
                 tracing::debug!(model = %self.name, "nobody waited for the answer");
             }
