@@ -9,7 +9,7 @@ use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 use tokio::time::Instant;
 
 use super::embed_text::Encoders;
-use super::texts::{self, Texts, puts_out, rows_of};
+use super::texts::{self, Texts, number, puts_out, rows_of};
 use crate::error::MlError;
 use crate::manifest::EncoderOutput;
 use crate::models::Urgency;
@@ -89,26 +89,26 @@ async fn classify(encoder: &Handle, wanted: Wanted, urgency: Urgency) -> Result<
     puts_out(encoder, &[EncoderOutput::Classes, EncoderOutput::TokenClasses], "a classifier")?;
     let of_tokens = encoder.spec().output == EncoderOutput::TokenClasses;
     let inputs = wanted.input.all("input")?;
-    let read = encoder.read(inputs.clone(), wanted.truncate, of_tokens).await?;
-    let rows = encoder.ask(read.iter().flat_map(|text| text.inputs.clone()).collect(), urgency).await?;
+    let mut read = encoder.read(inputs.clone(), wanted.truncate, of_tokens).await?;
+    let (truncated, count) = texts::summary(&read);
+    let rows = encoder.ask(texts::taken(&mut read), urgency).await?;
     let most = wanted.top_k.unwrap_or(usize::MAX);
     let each = read.iter().zip(rows_of(&read, &rows)).zip(&inputs);
     let results: Vec<Value> = match of_tokens {
         true => each.map(|((read, rows), text)| tokens(encoder, read, rows, text)).collect(),
         false => each.map(|((read, rows), _)| classes(encoder, read, rows, most)).collect(),
     };
-    let (truncated, tokens) = texts::summary(&read);
-    Ok(json!({"results": results, "tokens": tokens, "truncated": truncated}))
+    Ok(json!({"results": results, "tokens": count, "truncated": truncated}))
 }
 
 /// The classes of a text, the likeliest first. Of a text in windows: the mean of what each says.
 fn classes(encoder: &Handle, read: &Read, rows: &[Vec<f32>], most: usize) -> Value {
     let shape = encoder.shape();
     let rows: Vec<Vec<f32>> = rows.iter().map(|row| shape.scoring.scores(row)).collect();
-    let scores = joined(read, &rows);
+    let scores = joined(&read.windows, &rows);
     let labels: Vec<Value> = best(&scores, most)
         .into_iter()
-        .map(|n| json!({"label": shape.labels.get(n), "score": scores[n]}))
+        .map(|n| json!({"label": shape.labels.get(n), "score": number(scores[n])}))
         .collect();
     json!({"labels": labels})
 }
@@ -123,11 +123,11 @@ fn tokens(encoder: &Handle, read: &Read, rows: &[Vec<f32>], text: &str) -> Value
         .into_iter()
         .zip(&read.content.places)
         .filter_map(|((window, place), &(start, end))| {
-            let first = (read.inputs.get(window)?.content + place) * shape.labels.len();
+            let first = (encoder.first_token() + place) * shape.labels.len();
             let scores = shape.scoring.scores(rows.get(window)?.get(first..first + shape.labels.len())?);
             let n = best(&scores, 1).first().copied()?;
             let word = text.get(*letters.get(start)?..*letters.get(end)?)?;
-            Some(json!({"start": start, "end": end, "text": word, "label": shape.labels[n], "score": scores[n]}))
+            Some(json!({"start": start, "end": end, "text": word, "label": shape.labels[n], "score": number(scores[n])}))
         })
         .collect();
     json!({"tokens": tokens})

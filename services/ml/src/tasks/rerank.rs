@@ -9,7 +9,7 @@ use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 use tokio::time::Instant;
 
 use super::embed_text::Encoders;
-use super::texts::{self, Texts, puts_out};
+use super::texts::{self, Texts, number, puts_out};
 use crate::error::MlError;
 use crate::manifest::EncoderOutput;
 use crate::models::Urgency;
@@ -88,15 +88,15 @@ pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result
 async fn rerank(encoder: &Handle, wanted: Wanted, urgency: Urgency) -> Result<Value, MlError> {
     puts_out(encoder, &[EncoderOutput::Relevance], "a reranker")?;
     let passages = Texts::Many(wanted.passages).all("passages")?;
-    let read = encoder.read_pairs(wanted.query, passages).await?;
-    let rows = encoder.ask(read.iter().flat_map(|pair| pair.inputs.clone()).collect(), urgency).await?;
+    let mut read = encoder.read_pairs(wanted.query, passages).await?;
+    let (truncated, tokens) = texts::summary(&read);
+    let rows = encoder.ask(texts::taken(&mut read), urgency).await?;
     // The order is by the model's own numbers: near 1, scores of different passages may be equal.
     let numbers: Vec<f32> = rows.iter().map(|row| row.first().copied().unwrap_or(f32::MIN)).collect();
     let score = |n: usize| if wanted.raw_scores { numbers[n] } else { sigmoid(numbers[n]) };
     let results: Vec<Value> = best(&numbers, wanted.top_k.unwrap_or(usize::MAX))
         .into_iter()
-        .map(|n| json!({"index": n, "score": score(n)}))
+        .map(|n| json!({"index": n, "score": number(score(n))}))
         .collect();
-    let (truncated, tokens) = texts::summary(&read);
     Ok(json!({"results": results, "tokens": tokens, "truncated": truncated}))
 }
