@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use crate::batch::Meters;
 use crate::config::MlConfig;
 use crate::error::MlError;
-use crate::manifest::{Kind, Manifest, Precision};
+use crate::manifest::{EncoderOutput, Kind, Manifest, Precision};
 use crate::memory;
 use crate::models::{Loading, Settings, Urgency, decoder, encoder, script};
 use crate::registry::{Loader, Registry};
 use crate::store::Store;
-use crate::tasks::{embed_text, generate_text, ml_inference, model_info};
+use crate::tasks::{classify_text, embed_text, generate_text, ml_inference, model_info, rerank};
 use crate::torch::Device;
 
 /// The service's name; also its pool where the operator names none.
@@ -81,7 +81,11 @@ impl Loader for Models {
     async fn answer(&self, model: &Model, _: &Manifest, input: &Value) -> Result<Value, MlError> {
         let urgency = Urgency { priority: 0, until: Instant::now() + EXAMPLE };
         match model {
-            Model::Encoder(handle) => embed_text::example(handle, input, urgency).await,
+            Model::Encoder(handle) => match handle.spec().output {
+                EncoderOutput::Embedding => embed_text::example(handle, input, urgency).await,
+                EncoderOutput::Relevance => rerank::example(handle, input, urgency).await,
+                _ => classify_text::example(handle, input, urgency).await,
+            },
             Model::Decoder(handle) => generate_text::example(handle, input, urgency).await,
             Model::Script(handle) => ml_inference::example(handle, input, urgency).await,
         }
@@ -111,7 +115,7 @@ impl embed_text::Encoders for Served {
             Model::Encoder(handle) => Some(handle.clone()),
             _ => None,
         };
-        self.of(name, "an encoder for embeddings", pick).await
+        self.of(name, "an encoder", pick).await
     }
 }
 
@@ -160,6 +164,8 @@ pub async fn run(config: MlConfig) -> Result<(), String> {
     let served = Arc::new(Served(registry.clone()));
     let ended = worker
         .task(embed_text::task_type(Arc::clone(&served)))
+        .task(classify_text::task_type(Arc::clone(&served)))
+        .task(rerank::task_type(Arc::clone(&served)))
         .task(generate_text::task_type(Arc::clone(&served)))
         .task(ml_inference::task_type(served))
         .task(model_info::task_type(registry))

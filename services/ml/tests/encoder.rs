@@ -56,7 +56,7 @@ async fn rows(handle: &Handle, texts: Vec<String>, truncation: Truncation) -> Ve
     let read = handle.read(texts, truncation, false).await.unwrap();
     let mut rows = Vec::new();
     for one in read {
-        rows.push(joined(&one, &handle.ask(one.inputs.clone(), soon()).await.unwrap()));
+        rows.push(joined(&one.windows, &handle.ask(one.inputs.clone(), soon()).await.unwrap()));
     }
     rows
 }

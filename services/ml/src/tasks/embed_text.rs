@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tasklane_runtime::contract::v1;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 use tokio::time::Instant;
 
+use super::texts::{self, Texts, puts_out, rows_of};
 use crate::error::MlError;
 use crate::manifest::EncoderOutput;
 use crate::models::Urgency;
 use crate::models::encoder::handle::joined;
 use crate::models::encoder::{Handle, Truncation};
+use crate::text::windows;
 
 /// The task type's name.
 pub const NAME: &str = "embed_text";
-/// Texts of one task, at most.
-const MOST_TEXTS: usize = 2_048;
 
 /// Where encoders come from.
 pub trait Encoders: Send + Sync + 'static {
@@ -33,19 +33,12 @@ pub trait Encoders: Send + Sync + 'static {
 struct Wanted {
     #[serde(default)]
     model: String,
-    input: Input,
+    input: Texts,
     #[serde(default)]
     truncate: Truncation,
     dimensions: Option<usize>,
     #[serde(default)]
     encoding: Encoding,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Input {
-    One(String),
-    Many(Vec<String>),
 }
 
 /// How vectors are written.
@@ -57,6 +50,30 @@ enum Encoding {
     Float,
     /// As base64 of 32-bit numbers, little-endian.
     Base64,
+}
+
+/// The result. It is written as it stands: as a tree of JSON values, vectors would take ten times their memory.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    model: &'a str,
+    version: &'a str,
+    #[serde(flatten)]
+    embedded: Embedded,
+}
+
+#[derive(Debug, Serialize)]
+struct Embedded {
+    dimensions: usize,
+    vectors: Vectors,
+    tokens: usize,
+    truncated: Vec<usize>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Vectors {
+    Float(Vec<Vec<f32>>),
+    Base64(Vec<String>),
 }
 
 /// The task type, served by these encoders.
@@ -82,12 +99,7 @@ fn schema() -> Value {
         "additionalProperties": false,
         "properties": {
             "model": {"type": "string", "minLength": 1, "description": "a name, or name@version"},
-            "input": {
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "array", "minItems": 1, "maxItems": MOST_TEXTS, "items": {"type": "string"}}
-                ]
-            },
+            "input": texts::schema(),
             "truncate": {
                 "enum": ["end", "error", "window"],
                 "description": "what becomes of a text that is too long: its end is left out, the task fails, or it is read in windows \
@@ -103,10 +115,8 @@ async fn run<E: Encoders>(encoders: &E, ctx: &Ctx, payload: &Payload) -> Result<
     let wanted: Wanted = payload.json()?;
     let (encoder, version) = encoders.encoder(&wanted.model).await?;
     let urgency = Urgency { priority: ctx.priority(), until: Instant::now() + ctx.remaining() };
-    let mut result = embed(&encoder, wanted, urgency).await?;
-    result["model"] = encoder.name().into();
-    result["version"] = version.into();
-    Output::json(&result)
+    let embedded = embed(&encoder, wanted, urgency).await?;
+    Output::json(&Answer { model: encoder.name(), version: &version, embedded })
 }
 
 /// What an encoder answers to the input of an example: the result of a task, without the model's name.
@@ -115,76 +125,76 @@ async fn run<E: Encoders>(encoders: &E, ctx: &Ctx, payload: &Payload) -> Result<
 /// An input that is none, or the model's failure.
 pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result<Value, MlError> {
     let wanted = Wanted::deserialize(input).map_err(|e| MlError::BadInput(format!("its input: {e}")))?;
-    embed(handle, wanted, urgency).await
+    serde_json::to_value(embed(handle, wanted, urgency).await?).map_err(|e| MlError::Internal(e.to_string()))
 }
 
-async fn embed(encoder: &Handle, wanted: Wanted, urgency: Urgency) -> Result<Value, MlError> {
-    if encoder.spec().output != EncoderOutput::Embedding {
-        let model = encoder.name().to_owned();
-        return Err(MlError::WrongKind { model, is: "a classifier", wanted: "an encoder for embeddings" });
+async fn embed(encoder: &Handle, wanted: Wanted, urgency: Urgency) -> Result<Embedded, MlError> {
+    puts_out(encoder, &[EncoderOutput::Embedding], "an encoder for embeddings")?;
+    let mut read = encoder.read(wanted.input.all("input")?, wanted.truncate, false).await?;
+    let (truncated, tokens) = texts::summary(&read);
+    let rows = encoder.ask(texts::taken(&mut read), urgency).await?;
+    let mut vectors = Vec::with_capacity(read.len());
+    for (text, own) in read.iter().zip(rows_of(&read, &rows)) {
+        vectors.push(cut(joined(&text.windows, own), wanted.dimensions, encoder.spec().normalise)?);
     }
-    let texts = match wanted.input {
-        Input::One(text) => vec![text],
-        Input::Many(texts) if (1..=MOST_TEXTS).contains(&texts.len()) => texts,
-        Input::Many(texts) => {
+    let dimensions = vectors.first().map_or(0, Vec::len);
+    Ok(Embedded { dimensions, vectors: written(vectors, wanted.encoding), tokens, truncated })
+}
+
+/// The beginning of a vector where only so much is wanted, of length 1 where the model's are.
+fn cut(mut vector: Vec<f32>, dimensions: Option<usize>, normalise: bool) -> Result<Vec<f32>, MlError> {
+    let has = vector.len();
+    match dimensions {
+        Some(wanted) if wanted == 0 || wanted > has => {
             return Err(MlError::BadInput(format!(
-                "`input` has {} texts; 1 to {MOST_TEXTS} may be asked",
-                texts.len()
+                "`dimensions` is {wanted}; the model's vectors have {has}"
             )));
         }
-    };
-    let read = encoder.read(texts, wanted.truncate, false).await?;
-    let inputs = read.iter().flat_map(|text| text.inputs.iter().cloned()).collect();
-    let rows = encoder.ask(inputs, urgency).await?;
-    let (mut rows, mut vectors) = (rows.as_slice(), Vec::with_capacity(read.len()));
-    for text in &read {
-        let (own, rest) = rows.split_at(text.inputs.len().min(rows.len()));
-        rows = rest;
-        vectors.push(cut(joined(text, own), wanted.dimensions, encoder.spec().normalise)?);
+        Some(wanted) => vector.truncate(wanted),
+        None => {}
     }
-    let truncated: Vec<usize> = (0..read.len()).filter(|n| read[*n].truncated).collect();
-    let tokens: usize = read.iter().map(crate::models::encoder::handle::Read::tokens).sum();
-    let dimensions = vectors.first().map_or(0, Vec::len);
-    let vectors: Vec<Value> = vectors.iter().map(|vector| written(vector, wanted.encoding)).collect();
-    Ok(json!({"dimensions": dimensions, "vectors": vectors, "tokens": tokens, "truncated": truncated}))
-}
-
-/// The beginning of a vector, of length 1 again where the model's are.
-fn cut(mut vector: Vec<f32>, dimensions: Option<usize>, normalise: bool) -> Result<Vec<f32>, MlError> {
-    let Some(wanted) = dimensions else { return Ok(vector) };
-    if wanted == 0 || wanted > vector.len() {
-        let has = vector.len();
-        return Err(MlError::BadInput(format!("`dimensions` is {wanted}; the model's vectors have {has}")));
-    }
-    vector.truncate(wanted);
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if normalise && length > 0.0 {
-        vector.iter_mut().for_each(|x| *x /= length);
+    if normalise {
+        windows::normalise(&mut vector);
     }
     Ok(vector)
 }
 
-fn written(vector: &[f32], encoding: Encoding) -> Value {
+fn written(vectors: Vec<Vec<f32>>, encoding: Encoding) -> Vectors {
     match encoding {
-        Encoding::Float => json!(vector),
-        Encoding::Base64 => {
-            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-            BASE64_STANDARD.encode(bytes).into()
-        }
+        Encoding::Float => Vectors::Float(vectors),
+        Encoding::Base64 => Vectors::Base64(vectors.iter().map(|vector| base64(vector)).collect()),
     }
+}
+
+fn base64(vector: &[f32]) -> String {
+    BASE64_STANDARD.encode(vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn a_shorter_vector_is_a_vector_again() {
-        let cut_to = |n, normalise| cut(vec![3.0, 4.0, 12.0], Some(n), normalise);
-        assert_eq!(cut_to(2, true), Ok(vec![0.6, 0.8]));
-        assert_eq!(cut_to(2, false), Ok(vec![3.0, 4.0]));
-        assert!(matches!(cut_to(4, true), Err(MlError::BadInput(e)) if e.contains("have 3")));
-        assert!(cut_to(0, true).is_err());
-        assert_eq!(written(&[1.0, -2.5], Encoding::Base64), "AACAPwAAIMA=");
+        let cut_to = |n, normalise| cut(vec![3.0, 4.0, 0.0], n, normalise);
+        assert_eq!(cut_to(Some(2), true), Ok(vec![0.6, 0.8]));
+        assert_eq!(cut_to(None, true), Ok(vec![0.6, 0.8, 0.0]));
+        assert_eq!(cut_to(Some(2), false), Ok(vec![3.0, 4.0]));
+        assert!(matches!(cut_to(Some(4), true), Err(MlError::BadInput(e)) if e.contains("have 3")));
+        assert!(cut_to(Some(0), true).is_err());
+    }
+
+    #[test]
+    fn vectors_are_written_as_asked() {
+        let text = |encoding| serde_json::to_string(&written(vec![vec![1.0, -2.5, 0.1]], encoding)).unwrap();
+        assert_eq!(text(Encoding::Float), "[[1.0,-2.5,0.1]]");
+        assert_eq!(text(Encoding::Base64), r#"["AACAPwAAIMDNzMw9"]"#);
+        let embedded =
+            Embedded { dimensions: 1, vectors: Vectors::Float(vec![]), tokens: 2, truncated: vec![0] };
+        let answer = serde_json::to_value(Answer { model: "m", version: "1", embedded }).unwrap();
+        let wanted = json!({"model": "m", "version": "1", "dimensions": 1, "vectors": [], "tokens": 2, "truncated": [0]});
+        assert_eq!(answer, wanted);
     }
 }

@@ -1,6 +1,9 @@
 //! Task types: payloads in, results out.
 
+pub mod classify_text;
 pub mod embed_text;
 pub mod generate_text;
 pub mod ml_inference;
 pub mod model_info;
+pub mod rerank;
+pub mod texts;

@@ -119,11 +119,23 @@ impl Weights {
     /// # Errors
     /// Where it is missing, has another shape, or a number format that libtorch does not know.
     pub fn take(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
+        self.read(name, self.place(name, shape)?, self.kind)
+    }
+
+    fn place(&self, name: &str, shape: &[i64]) -> Result<&Place, String> {
         let place = self.places.get(name).ok_or_else(|| format!("the weights lack `{name}`"))?;
         if place.shape != shape {
             return Err(format!("`{name}` has the shape {:?} and should have {shape:?}", place.shape));
         }
-        self.read(name, place)
+        Ok(place)
+    }
+
+    /// A tensor of this shape in 32 bits, whatever the precision of the others.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn exact(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
+        self.read(name, self.place(name, shape)?, Kind::Float)
     }
 
     /// A tensor of any shape.
@@ -132,7 +144,7 @@ impl Weights {
     /// As [`Weights::take`].
     pub fn any(&self, name: &str) -> Result<Tensor, String> {
         let place = self.places.get(name).ok_or_else(|| format!("the weights lack `{name}`"))?;
-        self.read(name, place)
+        self.read(name, place, self.kind)
     }
 
     /// The shape of a tensor.
@@ -140,7 +152,7 @@ impl Weights {
         self.places.get(name).map(|place| place.shape.as_slice())
     }
 
-    fn read(&self, name: &str, place: &Place) -> Result<Tensor, String> {
+    fn read(&self, name: &str, place: &Place, float: Kind) -> Result<Tensor, String> {
         let kind = kind_of(place.dtype)
             .ok_or_else(|| format!("`{name}` is {:?}, which is not read here", place.dtype))?;
         let mut file = File::open(&self.files[place.file]).map_err(|e| e.to_string())?;
@@ -154,7 +166,7 @@ impl Weights {
         let mut bytes = vec![0u8; place.bytes];
         file.read_exact(&mut bytes).map_err(|e| format!("`{name}`: {e}"))?;
         let made = Tensor::f_from_data_size(&bytes, &place.shape, kind).and_then(|tensor| {
-            let wanted = if is_float(kind) { self.kind } else { kind };
+            let wanted = if is_float(kind) { float } else { kind };
             tensor.f_to_kind(wanted)?.f_to_device(self.device.0)
         });
         made.map_err(|e| format!("`{name}`: {e}"))

@@ -1,6 +1,7 @@
 //! An encoder that is loaded: texts go in, numbers come out. Tokens are made on blocking threads, the numbers on the
 //! model's own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tch::Kind;
@@ -20,6 +21,8 @@ use crate::torch::{self, guard};
 
 /// Items that one caller has in a lane at once: more would only make others wait.
 const AT_ONCE: usize = 1_024;
+/// Bytes of one text: making tokens takes some thirty times as much memory.
+const MOST_BYTES: usize = 4 << 20;
 
 /// An encoder. Cheap to clone; its threads end when the last clone is dropped.
 #[derive(Clone)]
@@ -54,7 +57,7 @@ pub struct Read {
     /// One input, or one for each window.
     pub inputs: Vec<Tokens>,
     /// The text's own tokens that each input holds.
-    pub windows: Vec<std::ops::Range<usize>>,
+    pub windows: Vec<Range<usize>>,
     /// The text's own tokens.
     pub content: Content,
     /// Whether a part of the text is not read.
@@ -168,6 +171,11 @@ impl Handle {
         self.0.max_tokens
     }
 
+    /// Where a text's own tokens begin in an input.
+    pub fn first_token(&self) -> usize {
+        self.0.tokenizer.template().one(&[]).content
+    }
+
     /// Turns texts into what the model reads. `places`: with where each token stands.
     ///
     /// # Errors
@@ -180,7 +188,8 @@ impl Handle {
     ) -> Result<Vec<Read>, MlError> {
         let this = Arc::clone(&self.0);
         blocking(move || {
-            texts.iter().enumerate().map(|(n, text)| this.read(n, text, truncation, places)).collect()
+            let each = texts.iter().enumerate();
+            each.map(|(n, text)| this.read(n, text, truncation, places)).collect()
         })
         .await
     }
@@ -192,6 +201,7 @@ impl Handle {
     pub async fn read_pairs(&self, question: String, passages: Vec<String>) -> Result<Vec<Read>, MlError> {
         let this = Arc::clone(&self.0);
         blocking(move || {
+            // The question's tokens are made once for all passages.
             let question = this.content(&question, false)?.ids;
             passages.iter().map(|passage| this.pair(&question, passage)).collect()
         })
@@ -241,6 +251,12 @@ async fn blocking<T: Send + 'static>(
 
 impl Inner {
     fn content(&self, text: &str, places: bool) -> Result<Content, MlError> {
+        if text.len() > MOST_BYTES {
+            let (has, may) = (text.len(), MOST_BYTES >> 20);
+            return Err(MlError::BadInput(format!(
+                "a text has {has} bytes; it may have {may} MB, so split it"
+            )));
+        }
         let made = if places { self.tokenizer.places(text) } else { self.tokenizer.tokens(text) };
         made.map_err(|reason| MlError::BadInput(format!("the tokenizer of `{}`: {reason}", self.name)))
     }
@@ -277,9 +293,9 @@ impl Inner {
 }
 
 /// One row of what the model said of a text's windows.
-pub fn joined(read: &Read, rows: &[Vec<f32>]) -> Vec<f32> {
+pub fn joined(windows: &[Range<usize>], rows: &[Vec<f32>]) -> Vec<f32> {
     match rows {
         [one] => one.clone(),
-        _ => windows::mean(rows, &read.windows.iter().map(std::ops::Range::len).collect::<Vec<_>>()),
+        _ => windows::mean(rows, &windows.iter().map(Range::len).collect::<Vec<_>>()),
     }
 }

@@ -36,17 +36,17 @@ impl Head {
         matches!(self, Self::TokenClasses(_))
     }
 
-    /// The answers: a row for each text or token.
+    /// The answers: a row for each text or token. `kind`: of the head's weights.
     ///
     /// # Errors
     /// What libtorch says.
-    pub fn run(&self, hidden: &Tensor, batch: &Packed) -> Result<Tensor> {
+    pub fn run(&self, hidden: &Tensor, batch: &Packed, kind: Kind) -> Result<Tensor> {
         match self {
             Self::Pool(Pooling::Mean) => mean(hidden, batch),
             Self::Pool(Pooling::Cls) => first(hidden, batch),
-            Self::TokenClasses(out) => out.run(hidden),
+            Self::TokenClasses(out) => out.run(&hidden.f_to_kind(kind)?),
             Self::Classes { between, out } => {
-                let mut x = first(hidden, batch)?;
+                let mut x = first(hidden, batch)?.f_to_kind(kind)?;
                 if let Some((layer, activation)) = between {
                     x = layer.run(&x)?;
                     x = match activation {
@@ -77,7 +77,7 @@ fn first(hidden: &Tensor, batch: &Packed) -> Result<Tensor> {
     hidden.f_index_select(0, &starts)
 }
 
-/// The mean of each text's vectors, summed in 32 bits.
+/// The mean of each text's vectors.
 fn mean(hidden: &Tensor, batch: &Packed) -> Result<Tensor> {
     let device = hidden.device();
     let texts = batch.lengths.len() as i64;
@@ -86,7 +86,7 @@ fn mean(hidden: &Tensor, batch: &Packed) -> Result<Tensor> {
     let owners = Tensor::f_from_slice(&owners)?.f_to_device(device)?;
     let width = hidden.size()[1];
     let sums = Tensor::f_zeros([texts, width], (Kind::Float, device))?;
-    let sums = sums.f_index_add(0, &owners, &hidden.f_to_kind(Kind::Float)?)?;
+    let sums = sums.f_index_add(0, &owners, hidden)?;
     let lengths = Tensor::f_from_slice(&batch.lengths)?.f_to_device(device)?.f_to_kind(Kind::Float)?;
     sums.f_div(&lengths.f_view([texts, 1])?)
 }

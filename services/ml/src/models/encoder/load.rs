@@ -88,6 +88,7 @@ pub fn net(
         norm: source.norm("embeddings.LayerNorm", hidden)?,
         layers,
         head: source.head(spec, &shape)?,
+        kind,
         attention: Attention::new(device.0, kind, padded),
         shape,
     })
@@ -106,8 +107,8 @@ impl Source<'_> {
         let old = self.weights.has(&format!("{name}.gamma"));
         let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
         Ok(Norm {
-            weight: self.weights.take(&format!("{name}.{weight}"), &[size])?,
-            bias: self.weights.take(&format!("{name}.{bias}"), &[size])?,
+            weight: self.weights.exact(&format!("{name}.{weight}"), &[size])?,
+            bias: self.weights.exact(&format!("{name}.{bias}"), &[size])?,
             epsilon: self.epsilon,
         })
     }
