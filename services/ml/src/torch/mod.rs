@@ -1,5 +1,7 @@
 //! The only room, with `models`, that names libtorch: what it runs on, and how its errors become ours.
 
+pub mod packed;
+
 use crate::error::MlError;
 
 /// What computations run on.
