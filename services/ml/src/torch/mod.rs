@@ -1,6 +1,7 @@
 //! The only room, with `models`, that names libtorch: what it runs on, and how its errors become ours.
 
 pub mod guard;
+pub mod packed;
 pub mod weights;
 
 use crate::error::MlError;

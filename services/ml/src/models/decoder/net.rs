@@ -7,7 +7,9 @@ use super::cache::{Cache, Shelf};
 use super::layout::{Layout, Piece, Span};
 use super::shape::Shape;
 use super::weights::Weights;
+use crate::torch::packed::Packing;
 
+/// A matrix, packed if the net packs.
 struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
@@ -31,7 +33,8 @@ pub struct Net {
     embed: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    head: Tensor,
+    head: Linear,
+    packing: Option<Packing>,
     turns: Tensor,
     kind: Kind,
     device: Device,
@@ -50,32 +53,22 @@ struct Step {
     masks: Vec<(Option<usize>, Vec<Option<Tensor>>)>,
 }
 
-impl Linear {
-    fn of(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        x.f_linear(&self.weight, self.bias.as_ref())
-    }
-}
-
 impl Net {
     /// Reads the weights of a model of this shape.
     ///
     /// # Errors
     /// What is missing or has another shape.
     pub fn load(shape: Shape, mut weights: Weights, kind: Kind, device: Device) -> Result<Self, String> {
-        let of = |e: TchError| e.to_string();
-        let embed = weights.take("model.embed_tokens.weight", &[shape.vocabulary, shape.hidden])?;
-        let layers = (0..shape.windows.len())
-            .map(|i| Layer::load(&shape, &mut weights, i))
-            .collect::<Result<_, _>>()?;
-        let norm = weights.take("model.norm.weight", &[shape.hidden])?;
-        let head = if shape.tied || !weights.has("lm_head.weight") {
-            embed.shallow_clone()
-        } else {
-            weights.take("lm_head.weight", &[shape.vocabulary, shape.hidden])?
-        };
-        let turns =
-            Tensor::f_from_slice(&shape.rope.turns).and_then(|t| t.f_to_device(device)).map_err(of)?;
-        Ok(Self { embed, layers, norm, head, turns, kind, device, bytes: weights.bytes(), shape })
+        let packing = Packing::find(kind, device);
+        let mut load = Load { shape: &shape, weights: &mut weights, packing: packing.as_ref(), extra: 0 };
+        let embed = load.weights.take("model.embed_tokens.weight", &[shape.vocabulary, shape.hidden])?;
+        let layers = (0..shape.windows.len()).map(|i| load.layer(i)).collect::<Result<_, _>>()?;
+        let norm = load.weights.take("model.norm.weight", &[shape.hidden])?;
+        let head = load.head(&embed)?;
+        let bytes = load.extra + weights.bytes();
+        let turns = Tensor::f_from_slice(&shape.rope.turns).and_then(|turns| turns.f_to_device(device));
+        let turns = turns.map_err(|e| e.to_string())?;
+        Ok(Self { embed, layers, norm, head, packing, turns, kind, device, bytes, shape })
     }
 
     /// Its shape.
@@ -110,7 +103,22 @@ impl Net {
             return Ok(None);
         }
         let last = x.f_index_select(0, &self.tensor(&step.layout.wanted)?)?;
-        self.norm(&last, &self.norm)?.f_linear(&self.head, None::<&Tensor>).map(Some)
+        self.linear(&self.head, &self.norm(&last, &self.norm)?).map(Some)
+    }
+
+    fn linear(&self, by: &Linear, x: &Tensor) -> Result<Tensor, TchError> {
+        match &self.packing {
+            Some(packing) => packing.linear(x, &by.weight, by.bias.as_ref()),
+            None => x.f_linear(&by.weight, by.bias.as_ref()),
+        }
+    }
+
+    /// The same, added to what there is.
+    fn plus(&self, to: &Tensor, by: &Linear, x: &Tensor) -> Result<Tensor, TchError> {
+        match &self.packing {
+            Some(packing) => packing.plus(x, &by.weight, by.bias.as_ref(), to),
+            None => to.f_add(&x.f_linear(&by.weight, by.bias.as_ref())?),
+        }
     }
 
     fn tensor(&self, numbers: &[i64]) -> Result<Tensor, TchError> {
@@ -183,14 +191,14 @@ impl Net {
         layer: &Layer,
         x: Tensor,
     ) -> Result<Tensor, TchError> {
-        let qkv = layer.qkv.of(&self.norm(&x, &layer.before_attention)?)?;
+        let qkv = self.linear(&layer.qkv, &self.norm(&x, &layer.before_attention)?)?;
         let attended = self.attention(cache, step, i, layer, &qkv)?;
-        let x = x.f_add(&layer.out.of(&attended)?)?;
-        let gate_up = layer.gate_up.of(&self.norm(&x, &layer.before_mlp)?)?;
+        let x = self.plus(&x, &layer.out, &attended)?;
+        let gate_up = self.linear(&layer.gate_up, &self.norm(&x, &layer.before_mlp)?)?;
         let inner = self.shape.inner as i64;
         let mut gate = gate_up.f_narrow(1, 0, inner)?.f_silu()?;
         let gated = gate.f_mul_(&gate_up.f_narrow(1, inner, inner)?)?;
-        x.f_add(&layer.down.of(&gated)?)
+        self.plus(&x, &layer.down, &gated)
     }
 
     fn attention(
@@ -269,48 +277,80 @@ impl Net {
     }
 }
 
-impl Layer {
-    fn load(shape: &Shape, weights: &mut Weights, i: usize) -> Result<Self, String> {
-        let name = |part: &str| format!("model.layers.{i}.{part}");
-        let mut stack = |parts: &[(&str, usize)], columns: usize, bias: bool| {
-            let named = |what: &str| -> Vec<_> {
-                parts.iter().map(|(part, rows)| (name(&format!("{part}.{what}")), *rows)).collect()
-            };
-            let weight = weights.stacked(&named("weight"), Some(columns))?;
-            let bias = bias.then(|| weights.stacked(&named("bias"), None)).transpose()?;
-            Ok::<_, String>(Linear { weight, bias })
+/// What is on the way from a model's files to a net.
+struct Load<'a> {
+    shape: &'a Shape,
+    weights: &'a mut Weights,
+    packing: Option<&'a Packing>,
+    /// Bytes of what is in memory twice.
+    extra: u64,
+}
+
+impl Load<'_> {
+    fn packed(&self, weight: Tensor) -> Result<Tensor, String> {
+        match self.packing {
+            Some(packing) => packing.pack(&weight).map_err(|e| e.to_string()),
+            None => Ok(weight),
+        }
+    }
+
+    /// Several matrices as one. `parts` are names with rows.
+    fn stack(
+        &mut self,
+        i: usize,
+        parts: &[(&str, usize)],
+        columns: usize,
+        bias: bool,
+    ) -> Result<Linear, String> {
+        let named = |what: &str| -> Vec<_> {
+            parts.iter().map(|(part, rows)| (format!("model.layers.{i}.{part}.{what}"), *rows)).collect()
         };
+        let weight = self.weights.stacked(&named("weight"), Some(columns))?;
+        let bias = bias.then(|| self.weights.stacked(&named("bias"), None)).transpose()?;
+        Ok(Linear { weight: self.packed(weight)?, bias })
+    }
+
+    fn layer(&mut self, i: usize) -> Result<Layer, String> {
+        let shape = self.shape;
+        let name = |part: &str| format!("model.layers.{i}.{part}");
         let (q, kv) = (shape.heads * shape.head, shape.kv_heads * shape.head);
         let qkv = [("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)];
-        let qkv = stack(&qkv, shape.hidden, shape.qkv_bias)?;
-        let out = stack(&[("self_attn.o_proj", shape.hidden)], q, shape.out_bias)?;
         let gate_up = [("mlp.gate_proj", shape.inner), ("mlp.up_proj", shape.inner)];
-        let gate_up = stack(&gate_up, shape.hidden, shape.mlp_bias)?;
-        let down = stack(&[("mlp.down_proj", shape.hidden)], shape.inner, shape.mlp_bias)?;
-        let qk_norm = if shape.qk_norm { Some(Self::qk_norm(shape, weights, &name)?) } else { None };
-        Ok(Self {
-            before_attention: weights.take(&name("input_layernorm.weight"), &[shape.hidden])?,
-            before_mlp: weights.take(&name("post_attention_layernorm.weight"), &[shape.hidden])?,
-            qkv,
-            qk_norm,
-            out,
-            gate_up,
-            down,
+        let (hidden, inner) = (shape.hidden, shape.inner);
+        Ok(Layer {
+            before_attention: self.weights.take(&name("input_layernorm.weight"), &[hidden])?,
+            qkv: self.stack(i, &qkv, hidden, shape.qkv_bias)?,
+            qk_norm: if shape.qk_norm { Some(self.qk_norm(&name)?) } else { None },
+            out: self.stack(i, &[("self_attn.o_proj", hidden)], q, shape.out_bias)?,
+            before_mlp: self.weights.take(&name("post_attention_layernorm.weight"), &[hidden])?,
+            gate_up: self.stack(i, &gate_up, hidden, shape.mlp_bias)?,
+            down: self.stack(i, &[("mlp.down_proj", hidden)], inner, shape.mlp_bias)?,
             window: shape.windows.get(i).copied().flatten(),
         })
     }
 
     /// The norm's weights once for each head, so that queries and keys are normed in one go.
-    fn qk_norm(
-        shape: &Shape,
-        weights: &mut Weights,
-        name: &dyn Fn(&str) -> String,
-    ) -> Result<Tensor, String> {
-        let q = weights.take(&name("self_attn.q_norm.weight"), &[shape.head])?;
-        let k = weights.take(&name("self_attn.k_norm.weight"), &[shape.head])?;
+    fn qk_norm(&mut self, name: &dyn Fn(&str) -> String) -> Result<Tensor, String> {
+        let q = self.weights.take(&name("self_attn.q_norm.weight"), &[self.shape.head])?;
+        let k = self.weights.take(&name("self_attn.k_norm.weight"), &[self.shape.head])?;
         let wide = |t: &Tensor, heads: usize| t.f_unsqueeze(0)?.f_expand([heads as i64, -1], false);
-        wide(&q, shape.heads)
-            .and_then(|q| Tensor::f_cat(&[q, wide(&k, shape.kv_heads)?], 0))
+        wide(&q, self.shape.heads)
+            .and_then(|q| Tensor::f_cat(&[q, wide(&k, self.shape.kv_heads)?], 0))
             .map_err(|e: TchError| e.to_string())
+    }
+
+    /// The table of the output. Where it is that of the input, too, it is in memory twice if it is packed: the input reads
+    /// rows of it.
+    fn head(&mut self, embed: &Tensor) -> Result<Linear, String> {
+        let tied = self.shape.tied || !self.weights.has("lm_head.weight");
+        let weight = if tied {
+            embed.shallow_clone()
+        } else {
+            self.weights.take("lm_head.weight", &[self.shape.vocabulary, self.shape.hidden])?
+        };
+        if tied && self.packing.is_some() {
+            self.extra += (embed.numel() * embed.kind().elt_size_in_bytes()) as u64;
+        }
+        Ok(Linear { weight: self.packed(weight)?, bias: None })
     }
 }
