@@ -8,6 +8,7 @@ pub mod inquiries;
 pub mod memory;
 pub mod models;
 pub mod registry;
+pub mod service;
 pub mod store;
 pub mod switches;
 pub mod tasks;

@@ -100,7 +100,8 @@ fn hidden_states_of_every_family_are_those_of_transformers() {
             })
             .collect();
         for padded in [false, true] {
-            let mut net = load::net(&weights, shape.clone(), &spec, device, tch::Kind::Float, padded).unwrap();
+            let mut net =
+                load::net(&weights, shape.clone(), &spec, device, tch::Kind::Float, padded).unwrap();
             let inputs: Vec<&Tokens> = texts.iter().collect();
             let hidden = guarded(name, || net.forward(&Packed::new(&inputs, &shape, device.0)?)).unwrap();
             let mut hidden = Vec::<f32>::try_from(hidden.flatten(0, -1)).unwrap();
@@ -118,7 +119,11 @@ fn hidden_states_of_every_family_are_those_of_transformers() {
 #[tokio::test]
 async fn minilm_is_that_of_sentence_transformers() {
     let folder = tempfile::tempdir().unwrap();
-    let long: String = "Lanes carry tasks to workers, and workers give results back. ".chars().cycle().take(10_000).collect();
+    let long: String = "Lanes carry tasks to workers, and workers give results back. "
+        .chars()
+        .cycle()
+        .take(10_000)
+        .collect();
     let texts = vec![
         "The quick brown fox jumps over the lazy dog.".to_owned(),
         "Der schnelle braune Fuchs springt über den faulen Hund, während Übermut tut selten gut.".to_owned(),
@@ -144,6 +149,10 @@ async fn minilm_is_that_of_sentence_transformers() {
         let shown: String = text.chars().take(30).collect();
         assert!(apart(&exact[n], &wanted[n]) < 1e-5, "{shown}: {}", apart(&exact[n], &wanted[n]));
         assert!(apart(&half[n], &wanted[n]) < 1e-4, "{shown} in 16 bits: {}", apart(&half[n], &wanted[n]));
-        println!("{shown:32} f32 {:.1e}  bf16 {:.1e}", apart(&exact[n], &wanted[n]), apart(&half[n], &wanted[n]));
+        println!(
+            "{shown:32} f32 {:.1e}  bf16 {:.1e}",
+            apart(&exact[n], &wanted[n]),
+            apart(&half[n], &wanted[n])
+        );
     }
 }

@@ -156,7 +156,8 @@ impl<R: Runner> Queue<R> {
 
     /// Takes the entries at these indices out, in their order.
     fn take(&mut self, indices: &[usize]) -> Vec<Entry<R>> {
-        let mut slots: Vec<Option<Entry<R>>> = std::mem::take(&mut self.waiting).into_iter().map(Some).collect();
+        let mut slots: Vec<Option<Entry<R>>> =
+            std::mem::take(&mut self.waiting).into_iter().map(Some).collect();
         let taken = indices.iter().filter_map(|&i| slots.get_mut(i).and_then(Option::take)).collect();
         self.waiting = slots.into_iter().flatten().collect();
         taken
@@ -220,15 +221,24 @@ impl<R: Runner> Shared<R> {
         }
         match self.guarded(runner, &items, alone) {
             Ok(done) => done.into_iter().zip(answers).for_each(|(done, to)| answer(to, Ok(done))),
-            Err(error) if items.len() == 1 => answers.into_iter().for_each(|to| answer(to, Err(error.clone()))),
+            Err(error) if items.len() == 1 => {
+                answers.into_iter().for_each(|to| answer(to, Err(error.clone())))
+            }
             Err(error) => {
-                tracing::warn!(model = self.model, texts = items.len(), "a batch failed; its texts run alone: {error}");
+                tracing::warn!(
+                    model = self.model,
+                    texts = items.len(),
+                    "a batch failed; its texts run alone: {error}"
+                );
                 self.meters.split();
                 for (item, to) in items.chunks(1).zip(answers) {
                     let mut done = self.guarded(runner, item, alone);
-                    answer(to, done.as_mut().map_err(|e| e.clone()).and_then(|done| {
-                        done.pop().ok_or_else(|| MlError::Internal("an answer is missing".into()))
-                    }));
+                    answer(
+                        to,
+                        done.as_mut().map_err(|e| e.clone()).and_then(|done| {
+                            done.pop().ok_or_else(|| MlError::Internal("an answer is missing".into()))
+                        }),
+                    );
                 }
             }
         }

@@ -49,7 +49,11 @@ impl Meters {
                 &DURATION_BUCKETS,
             ),
             tokens: metrics.counter("ml_tokens", "Tokens that models read", ["model"]),
-            padding: metrics.counter("ml_padding_tokens", "Tokens computed only to fill a batch up", ["model"]),
+            padding: metrics.counter(
+                "ml_padding_tokens",
+                "Tokens computed only to fill a batch up",
+                ["model"],
+            ),
             waiting: metrics.gauge("ml_waiting", "Texts that wait for a model", ["model"]),
             alone: metrics.counter(
                 "ml_batches_split",

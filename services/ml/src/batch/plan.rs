@@ -54,7 +54,8 @@ pub struct Plan {
 
 /// The next batch.
 pub fn plan(now: Instant, waiting: &[Waiting], limits: &Limits) -> Plan {
-    let (mut order, late): (Vec<usize>, Vec<usize>) = (0..waiting.len()).partition(|&i| waiting[i].until > now);
+    let (mut order, late): (Vec<usize>, Vec<usize>) =
+        (0..waiting.len()).partition(|&i| waiting[i].until > now);
     let mut plan = Plan { late, ..Plan::default() };
     let rank = |i: usize| (class(now, &waiting[i]), waiting[i].since, i);
     let Some(head) = order.iter().copied().min_by_key(|&i| rank(i)) else { return plan };
@@ -73,11 +74,7 @@ pub fn plan(now: Instant, waiting: &[Waiting], limits: &Limits) -> Plan {
     let (mut sum, mut longest) = (0, 0);
     for i in order {
         let tokens = waiting[i].tokens;
-        let cost = if limits.padded {
-            longest.max(tokens) * (plan.batch.len() + 1)
-        } else {
-            sum + tokens
-        };
+        let cost = if limits.padded { longest.max(tokens) * (plan.batch.len() + 1) } else { sum + tokens };
         if !plan.batch.is_empty() && (cost > budget || plan.batch.len() >= limits.max_items) {
             continue;
         }

@@ -129,6 +129,25 @@ async fn run<D: Decoders>(decoders: &D, ctx: &Ctx, payload: &Payload) -> Result<
     Output::json(&result)
 }
 
+/// What a decoder answers to the input of an example: the result of a task, without the model's name.
+///
+/// # Errors
+/// An input that is none, or the model's failure.
+pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result<Value, MlError> {
+    let mut input = input.clone();
+    input["model"] = handle.name().into();
+    let wanted = Wanted::deserialize(&input).map_err(|e| MlError::BadInput(format!("its input: {e}")))?;
+    let mut writing = handle.write(wanted.ask()?, urgency).await?;
+    let mut text = String::new();
+    loop {
+        let (piece, ended) = next(&mut writing.told, handle.name()).await;
+        text += &piece;
+        if let Some(ended) = ended {
+            return Ok(result(handle, &text, ended?, writing.prompt_tokens));
+        }
+    }
+}
+
 fn result(decoder: &Handle, text: &str, ended: Ended, prompt_tokens: usize) -> Value {
     let seconds = ended.took.as_secs_f64().max(1e-6);
     json!({

@@ -10,8 +10,11 @@ pub fn windows(length: usize, room: usize) -> Vec<Range<usize>> {
         return vec![0..length];
     }
     let step = room - room / 8;
-    let mut found: Vec<Range<usize>> =
-        (0..).map(|n| n * step).take_while(|start| start + room < length).map(|start| start..start + room).collect();
+    let mut found: Vec<Range<usize>> = (0..)
+        .map(|n| n * step)
+        .take_while(|start| start + room < length)
+        .map(|start| start..start + room)
+        .collect();
     found.push(length - room..length);
     found
 }
@@ -38,7 +41,10 @@ pub fn best(windows: &[Range<usize>], length: usize) -> Vec<(usize, usize)> {
                 window.contains(&token).then(|| (token - window.start).min(window.end - 1 - token))
             };
             // Windows are in order, so that the best one never lies before the last token's.
-            while windows.get(nearest + 1).is_some_and(|next| around(next) > windows.get(nearest).and_then(around)) {
+            while windows
+                .get(nearest + 1)
+                .is_some_and(|next| around(next) > windows.get(nearest).and_then(around))
+            {
                 nearest += 1;
             }
             (nearest, token - windows.get(nearest).map_or(0, |window| window.start))

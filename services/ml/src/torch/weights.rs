@@ -251,10 +251,7 @@ mod tests {
             file(good, &[0; 7]),
             file(r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, &[0; 8]),
             file(r#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, &[0; 8]),
-            file(
-                r#"{"a":{"dtype":"F32","shape":[9223372036854775807,4],"data_offsets":[0,8]}}"#,
-                &[0; 8],
-            ),
+            file(r#"{"a":{"dtype":"F32","shape":[9223372036854775807,4],"data_offsets":[0,8]}}"#, &[0; 8]),
             file("{", &[0; 8]),
             u64::MAX.to_le_bytes().to_vec(),
             vec![1, 2, 3],

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tasklane_ml::batch::Meters;
 use tasklane_ml::config::BatchConfig;
 use tasklane_ml::error::MlError;
 use tasklane_ml::generate::Ending;
@@ -15,6 +16,7 @@ use tasklane_ml::models::decoder::voice::Prompt;
 use tasklane_ml::models::decoder::{Ask, Handle, Writing};
 use tasklane_ml::models::{Loading, Settings};
 use tasklane_ml::torch::Device;
+use tasklane_runtime::telemetry::Metrics;
 
 use crate::reference::{MODELS, models};
 use crate::rig::calm;
@@ -41,8 +43,13 @@ fn manifest(max_tokens: usize) -> Manifest {
 }
 
 pub fn load(folder: &Path, max_tokens: usize, batch: BatchConfig) -> Result<Handle, MlError> {
-    let settings = Settings { device: Device::of("cpu").unwrap(), precision: None, batch };
-    Handle::load(&Loading { folder, manifest: &manifest(max_tokens), settings: &settings })
+    let settings = Settings { device: Device::of("cpu").unwrap(), threads: 2, precision: None, batch };
+    Handle::load(&Loading {
+        folder,
+        manifest: &manifest(max_tokens),
+        settings: &settings,
+        meters: &Meters::new(&Metrics::new("ml")),
+    })
 }
 
 pub fn ask(prompt: Prompt, max_tokens: usize) -> Ask {

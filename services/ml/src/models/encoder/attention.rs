@@ -72,12 +72,12 @@ impl Attention {
             Some(kept) if kept.qkv.size()[0] >= 3 * heads * length * side => kept,
             _ => self.kept.insert(Kept::new(length, heads, side, self.kind)?),
         };
-        let mut parts = kept.qkv.f_narrow(0, 0, 3 * heads * length * side)?.f_view([3, heads, length, side])?;
+        let mut parts =
+            kept.qkv.f_narrow(0, 0, 3 * heads * length * side)?.f_view([3, heads, length, side])?;
         parts.f_copy_(&qkv.f_narrow(0, start, length)?.f_permute([1, 2, 0, 3])?)?;
         let (k, v) = (parts.f_select(0, 1)?, parts.f_select(0, 2)?);
         let q = parts.f_select(0, 0)?.f_mul_scalar_(1.0 / (side as f64).sqrt())?;
-        let scores =
-            kept.scores.f_narrow(0, 0, heads * length * length)?.f_view([heads, length, length])?;
+        let scores = kept.scores.f_narrow(0, 0, heads * length * length)?.f_view([heads, length, length])?;
         let seen = kept.seen.f_narrow(0, 0, heads * length * side)?.f_view([heads, length, side])?;
         let scores = q.f_bmm_out(&scores, &k.f_transpose(1, 2)?)?;
         let scores = scores.f_internal_softmax_out(&scores, -1, false)?;

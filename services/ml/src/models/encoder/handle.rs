@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tch::Kind;
 
-use super::net::{Net, Packed};
 use super::load;
+use super::net::{Net, Packed};
 use super::shape::Shape;
 use crate::batch::{Lane, Runner};
 use crate::error::MlError;
@@ -111,13 +111,15 @@ impl Handle {
         let ModelKind::Encoder(spec) = &at.manifest.kind else {
             return Err(MlError::Internal(format!("`{name}` is loaded as an encoder and is none")));
         };
-        let json = std::fs::read(at.folder.join("config.json")).map_err(|e| bad(format!("`config.json`: {e}")))?;
-        let shape =
-            Shape::read(&json, spec.output).map_err(|e| bad(format!("`config.json`: {e}")))?;
+        let json =
+            std::fs::read(at.folder.join("config.json")).map_err(|e| bad(format!("`config.json`: {e}")))?;
+        let shape = Shape::read(&json, spec.output).map_err(|e| bad(format!("`config.json`: {e}")))?;
         let tokenizer = Tokenizer::load(at.folder).map_err(&bad)?;
         if i64::from(tokenizer.largest()) >= shape.vocabulary {
             let (largest, rows) = (tokenizer.largest(), shape.vocabulary);
-            return Err(bad(format!("`tokenizer.json` makes the token {largest} and the model knows {rows}")));
+            return Err(bad(format!(
+                "`tokenizer.json` makes the token {largest} and the model knows {rows}"
+            )));
         }
         let max_tokens = reads(spec, &shape).map_err(&bad)?;
         let kind = match at.settings.precision.unwrap_or(at.manifest.precision) {

@@ -139,12 +139,12 @@ impl Source<'_> {
         let (hidden, labels) = (shape.hidden, shape.labels.len() as i64);
         match spec.output {
             EncoderOutput::Embedding => Ok(Head::Pool(spec.pooling)),
-            EncoderOutput::TokenClasses => Ok(Head::TokenClasses(self.linear("classifier", labels, hidden)?)),
+            EncoderOutput::TokenClasses => {
+                Ok(Head::TokenClasses(self.linear("classifier", labels, hidden)?))
+            }
             EncoderOutput::Classes | EncoderOutput::Relevance => {
                 let (between, activation, out) = match shape.family {
-                    Family::Bert => {
-                        (format!("{}pooler.dense", self.prefix), Between::Tanh, "classifier")
-                    }
+                    Family::Bert => (format!("{}pooler.dense", self.prefix), Between::Tanh, "classifier"),
                     Family::Roberta => ("classifier.dense".into(), Between::Tanh, "classifier.out_proj"),
                     Family::Distilbert => ("pre_classifier".into(), Between::Relu, "classifier"),
                 };

@@ -213,7 +213,11 @@ impl Raw {
         }
         let name = |n: usize| {
             let key = n.to_string();
-            if self.id2label.is_empty() { Some(format!("LABEL_{n}")) } else { self.id2label.get(&key).cloned() }
+            if self.id2label.is_empty() {
+                Some(format!("LABEL_{n}"))
+            } else {
+                self.id2label.get(&key).cloned()
+            }
         };
         (0..count).map(|n| name(n).ok_or_else(|| format!("`id2label` lacks {n}"))).collect()
     }
@@ -257,21 +261,28 @@ mod tests {
     #[test]
     fn families_are_told_apart() {
         let bert = read(json!({}), EncoderOutput::Embedding).unwrap();
-        assert_eq!((bert.family, bert.first_position, bert.most_tokens(), bert.types), (Family::Bert, 0, 64, 2));
+        assert_eq!(
+            (bert.family, bert.first_position, bert.most_tokens(), bert.types),
+            (Family::Bert, 0, 64, 2)
+        );
         let roberta = json!({"model_type": "xlm-roberta", "pad_token_id": 1, "max_position_embeddings": 514});
         let roberta = read(roberta, EncoderOutput::Embedding).unwrap();
         assert_eq!((roberta.first_position, roberta.most_tokens()), (2, 512));
         let distil = json!({"model_type": "distilbert", "dim": 32, "n_heads": 4, "n_layers": 1, "hidden_dim": 64,
             "vocab_size": 100, "max_position_embeddings": 64, "activation": "relu"});
         let distil = Shape::read(distil.to_string().as_bytes(), EncoderOutput::Embedding).unwrap();
-        assert_eq!((distil.family, distil.types, distil.activation), (Family::Distilbert, 0, Activation::Relu));
+        assert_eq!(
+            (distil.family, distil.types, distil.activation),
+            (Family::Distilbert, 0, Activation::Relu)
+        );
     }
 
     #[test]
     fn classes_and_their_scores_are_as_the_file_says() {
         let two = read(json!({}), EncoderOutput::Classes).unwrap();
         assert_eq!((two.labels, two.scoring), (vec!["LABEL_0".into(), "LABEL_1".into()], Scoring::OneOf));
-        let named = json!({"id2label": {"1": "bad", "0": "good"}, "problem_type": "multi_label_classification"});
+        let named =
+            json!({"id2label": {"1": "bad", "0": "good"}, "problem_type": "multi_label_classification"});
         let named = read(named, EncoderOutput::Classes).unwrap();
         assert_eq!((named.labels, named.scoring), (vec!["good".into(), "bad".into()], Scoring::Each));
         let one = read(json!({"id2label": {"0": "x"}}), EncoderOutput::Relevance).unwrap();
