@@ -125,6 +125,11 @@ impl Config for MlConfig {
                 problems.push(Problem::new(key, format!("must be at least {least}")));
             }
         }
+        for name in &self.models.preload {
+            if let Err(e) = name.parse::<tasklane_models::ModelName>() {
+                problems.push(Problem::new("models.preload", e));
+            }
+        }
         if self.batch.max_wait_ms > 1_000 {
             problems.push(Problem::new("batch.max_wait_ms", "must be 0 to 1000"));
         }
