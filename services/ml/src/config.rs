@@ -25,7 +25,7 @@ pub struct MlConfig {
 }
 
 /// Where models are, and how many are held.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelsConfig {
     /// A folder of models; empty: only the object store `models`.
@@ -80,12 +80,6 @@ impl Default for MlConfig {
     }
 }
 
-impl Default for ModelsConfig {
-    fn default() -> Self {
-        Self { folder: String::new(), cache: String::new(), memory_mb: 0, preload: Vec::new() }
-    }
-}
-
 impl Default for TorchConfig {
     fn default() -> Self {
         Self { device: "auto".into(), threads: 0, precision: "auto".into() }
@@ -123,6 +117,11 @@ impl Config for MlConfig {
         ] {
             if value < least {
                 problems.push(Problem::new(key, format!("must be at least {least}")));
+            }
+        }
+        for name in &self.models.preload {
+            if let Err(e) = name.parse::<tasklane_models::ModelName>() {
+                problems.push(Problem::new("models.preload", e));
             }
         }
         if self.batch.max_wait_ms > 1_000 {

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tasklane_models::ModelName;
 use tasklane_runtime::bus::Bus;
 use tasklane_runtime::{Worker, process};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::batch::Meters;
 use crate::config::MlConfig;
 use crate::error::MlError;
 use crate::manifest::{EncoderOutput, Kind, Manifest, Precision};
-use crate::memory;
 use crate::models::{Loading, Settings, Urgency, decoder, encoder, script};
-use crate::registry::{Loader, Registry};
+use crate::registry::{InUse, Loader, Registry};
 use crate::store::Store;
 use crate::tasks::{classify_text, embed_text, generate_text, ml_inference, model_info, rerank};
 use crate::torch::Device;
+use crate::{inquiries, memory, switches};
 
 /// The service's name; also its pool where the operator names none.
 pub const SERVICE: &str = "ml";
@@ -101,16 +101,17 @@ impl Served {
         name: &str,
         wanted: &'static str,
         pick: impl Fn(&Model) -> Option<H>,
-    ) -> Result<(H, String), MlError> {
+    ) -> Result<(InUse<H>, String), MlError> {
         let loaded = self.0.get(name).await?;
         let is = loaded.model.word();
         let handle = pick(&loaded.model).ok_or(MlError::WrongKind { model: name.to_owned(), is, wanted })?;
-        Ok((handle, loaded.manifest.version.clone()))
+        let version = loaded.manifest.version.clone();
+        Ok((InUse::of(loaded, handle), version))
     }
 }
 
 impl embed_text::Encoders for Served {
-    async fn encoder(&self, name: &str) -> Result<(encoder::Handle, String), MlError> {
+    async fn encoder(&self, name: &str) -> Result<(InUse<encoder::Handle>, String), MlError> {
         let pick = |model: &Model| match model {
             Model::Encoder(handle) => Some(handle.clone()),
             _ => None,
@@ -120,7 +121,7 @@ impl embed_text::Encoders for Served {
 }
 
 impl generate_text::Decoders for Served {
-    async fn decoder(&self, name: &str) -> Result<decoder::Handle, MlError> {
+    async fn decoder(&self, name: &str) -> Result<InUse<decoder::Handle>, MlError> {
         let pick = |model: &Model| match model {
             Model::Decoder(handle) => Some(handle.clone()),
             _ => None,
@@ -130,7 +131,7 @@ impl generate_text::Decoders for Served {
 }
 
 impl ml_inference::Scripts for Served {
-    async fn script(&self, name: &str) -> Result<(script::Handle, String), MlError> {
+    async fn script(&self, name: &str) -> Result<(InUse<script::Handle>, String), MlError> {
         let pick = |model: &Model| match model {
             Model::Script(handle) => Some(handle.clone()),
             _ => None,
@@ -155,9 +156,17 @@ pub async fn run(config: MlConfig) -> Result<(), String> {
     let worker = Worker::new(SERVICE, WORKER_TYPE, &CAPABILITIES).default_slots(SLOTS);
     let models = Models { settings: settings(&config)?, meters: Meters::new(worker.metrics()) };
     let registry = Registry::new(models, store(&config, &bus)?, budget(&config));
-    for name in &config.models.preload {
-        let name: ModelName = name.parse().map_err(|e| format!("models.preload: {e}"))?;
-        registry.keep(&name).await.map_err(|e| format!("models.preload: {e}"))?;
+    let _inquiries =
+        inquiries::serve(&bus, &registry, &worker.id(&config.worker)).await.map_err(|e| e.to_string())?;
+    tokio::select! {
+        () = bus.await_buckets() => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    let alive = CancellationToken::new();
+    switches::watch(&bus, &registry, alive.clone()).await.map_err(|e| e.to_string())?;
+    tokio::select! {
+        () = switches::preload(&registry, &config.models.preload) => {}
+        () = stop.cancelled() => return Ok(()),
     }
     let follower = registry.clone();
     let following = tokio::spawn(async move { follower.follow().await });
@@ -172,6 +181,7 @@ pub async fn run(config: MlConfig) -> Result<(), String> {
         .run(bus, config.worker, stop)
         .await;
     following.abort();
+    alive.cancel();
     ended.map_err(|e| e.to_string())
 }
 

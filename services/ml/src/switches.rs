@@ -15,16 +15,10 @@ use crate::registry::{Loader, Registry};
 /// Loads the models of the configuration, all at once, and returns when each is loaded or refused: a worker that starts with
 /// them is ready when they are.
 pub async fn preload<L: Loader>(registry: &Registry<L>, names: &[String]) {
-    let keep = |name: &String| {
-        let (registry, name) = (registry.clone(), name.clone());
-        async move {
-            match name.parse() {
-                Ok(model) => keep(&registry, &model).await,
-                Err(e) => tracing::error!(model = %name, "models.preload: {e}"),
-            }
-        }
-    };
-    futures::future::join_all(names.iter().map(keep)).await;
+    // The configuration's own check has refused what is no name.
+    let models = names.iter().filter_map(|name| name.parse::<ModelName>().ok());
+    let keep = |model: ModelName| async move { keep(registry, &model).await };
+    futures::future::join_all(models.map(keep)).await;
 }
 
 /// Follows the switches until `alive` ends.

@@ -1,5 +1,7 @@
 //! Encoders against Python: tiny random ones of each architecture, and the real MiniLM.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod reference;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Tensors: every format there and back, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

@@ -63,11 +63,14 @@ pub fn checksum(path: &Path) -> Result<(u64, String), StoreError> {
     Ok(data.end())
 }
 
+/// A model's folder, and the name with the manifest that it has, or why it is none.
+pub type Found = (PathBuf, Result<(String, Manifest), StoreError>);
+
 /// What the folders of a folder are: a model, or why not. Those without a manifest are passed over.
 ///
 /// # Errors
 /// The folder itself cannot be read.
-pub fn models(folder: &Path) -> Result<Vec<(PathBuf, Result<(String, Manifest), StoreError>)>, StoreError> {
+pub fn models(folder: &Path) -> Result<Vec<Found>, StoreError> {
     let failed = |e: std::io::Error| StoreError::io(folder, &e);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

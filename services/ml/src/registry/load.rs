@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use tasklane_models::manifest::{Manifest, differs};
 
+use super::state::Known;
 use super::{Loaded, Loader, Shared};
 use crate::error::MlError;
 use crate::store::{Entry, Ready};
@@ -19,8 +20,9 @@ pub async fn once<L: Loader>(
     let coming = {
         let mut state = shared.lock();
         match state.known(&entry) {
-            Some(Err(done)) => return done,
-            Some(Ok(coming)) => coming,
+            Some(Known::Loaded(loaded)) => return Ok(loaded),
+            Some(Known::Refused(why)) => return Err(why),
+            Some(Known::Coming(coming)) => coming,
             None => {
                 let (shared, entry, name) = (Arc::clone(shared), entry.clone(), entry.name.clone());
                 let load = tokio::spawn(async move { ended(&shared, &entry).await });

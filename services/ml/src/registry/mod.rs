@@ -62,6 +62,28 @@ pub struct Loaded<M> {
     pub took_ms: f64,
 }
 
+/// A handle to a model, which is in use while somebody has this: it stays in memory, and what it takes is counted.
+#[derive(Debug, Clone)]
+pub struct InUse<H> {
+    handle: H,
+    _loaded: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+impl<H> InUse<H> {
+    /// A handle, taken from a loaded model.
+    pub fn of<M: Send + Sync + 'static>(loaded: Arc<Loaded<M>>, handle: H) -> Self {
+        Self { handle, _loaded: loaded }
+    }
+}
+
+impl<H> std::ops::Deref for InUse<H> {
+    type Target = H;
+
+    fn deref(&self) -> &H {
+        &self.handle
+    }
+}
+
 /// The models in memory.
 pub struct Registry<L: Loader> {
     shared: Arc<Shared<L>>,

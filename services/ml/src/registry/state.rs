@@ -20,6 +20,16 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// A load that everybody who asks for the model waits on.
 pub type Coming<M> = Shared<BoxFuture<'static, Result<Arc<Loaded<M>>, MlError>>>;
 
+/// What is known of an entry's model.
+pub enum Known<M> {
+    /// It is loaded, as the entry has it.
+    Loaded(Arc<Loaded<M>>),
+    /// It is on its way.
+    Coming(Coming<M>),
+    /// It was refused a moment ago.
+    Refused(MlError),
+}
+
 /// Where a model is in its life here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -89,16 +99,16 @@ impl<M> State<M> {
     }
 
     /// The very model of an entry, where it is loaded; the load that brings it; or why it was refused a moment ago.
-    pub fn known(&mut self, entry: &Entry) -> Option<Result<Coming<M>, Result<Arc<Loaded<M>>, MlError>>> {
+    pub fn known(&mut self, entry: &Entry) -> Option<Known<M>> {
         let same = self.slots.get(&entry.name).is_some_and(|slot| slot.stamp == entry.stamp);
         if same && let Some(loaded) = self.find(&entry.name) {
-            return Some(Err(Ok(loaded)));
+            return Some(Known::Loaded(loaded));
         }
         if let Some((coming, _)) = self.coming.get(&entry.name) {
-            return Some(Ok(coming.clone()));
+            return Some(Known::Coming(coming.clone()));
         }
         let (stamp, when, why) = self.refused.get(&entry.name)?;
-        (*stamp == entry.stamp && when.elapsed() < REFUSED_FOR).then(|| Err(Err(why.clone())))
+        (*stamp == entry.stamp && when.elapsed() < REFUSED_FOR).then(|| Known::Refused(why.clone()))
     }
 
     /// A load has begun.

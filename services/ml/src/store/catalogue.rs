@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use tasklane_models::bucket::Stored;
+use tasklane_models::folder::Found;
 use tasklane_models::name::compare_versions;
-use tasklane_models::{Manifest, ModelName, StoreError};
+use tasklane_models::ModelName;
 
 /// A model that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    pub(super) fn add_folders(&mut self, folders: Vec<(PathBuf, Result<(String, Manifest), StoreError>)>) {
+    pub(super) fn add_folders(&mut self, folders: Vec<Found>) {
         for (folder, read) in folders {
             match read {
                 Ok((stamp, manifest)) => {

@@ -16,6 +16,7 @@ use crate::manifest::EncoderOutput;
 use crate::models::Urgency;
 use crate::models::encoder::handle::joined;
 use crate::models::encoder::{Handle, Truncation};
+use crate::registry::InUse;
 use crate::text::windows;
 
 /// The task type's name.
@@ -24,7 +25,7 @@ pub const NAME: &str = "embed_text";
 /// Where encoders come from.
 pub trait Encoders: Send + Sync + 'static {
     /// The encoder of a name, loaded, and its version.
-    fn encoder(&self, name: &str) -> impl Future<Output = Result<(Handle, String), MlError>> + Send;
+    fn encoder(&self, name: &str) -> impl Future<Output = Result<(InUse<Handle>, String), MlError>> + Send;
 }
 
 /// What is asked, but for the model.

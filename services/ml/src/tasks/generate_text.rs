@@ -16,6 +16,7 @@ use crate::models::Urgency;
 use crate::models::decoder::engine::{Ended, Told};
 use crate::models::decoder::voice::Prompt;
 use crate::models::decoder::{Ask, Handle};
+use crate::registry::InUse;
 
 /// The task type's name.
 pub const NAME: &str = "generate_text";
@@ -27,7 +28,7 @@ const STOPS: (usize, usize) = (16, 256);
 /// Where decoders come from.
 pub trait Decoders: Send + Sync + 'static {
     /// The decoder of a name, loaded.
-    fn decoder(&self, name: &str) -> impl Future<Output = Result<Handle, MlError>> + Send;
+    fn decoder(&self, name: &str) -> impl Future<Output = Result<InUse<Handle>, MlError>> + Send;
 }
 
 /// What is asked.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::error::MlError;
 use crate::models::Urgency;
 use crate::models::script::{Answer, Handle, WrittenAnswer};
+use crate::registry::InUse;
 use crate::tensor::{CONTENT_TYPE, Encoding, Tensor, read_all};
 
 /// The task type's name.
@@ -23,7 +24,7 @@ const MOST_INPUTS: usize = 64;
 /// Where modules come from.
 pub trait Scripts: Send + Sync + 'static {
     /// The module of a name, loaded, and its name with its version.
-    fn script(&self, name: &str) -> impl Future<Output = Result<(Handle, String), MlError>> + Send;
+    fn script(&self, name: &str) -> impl Future<Output = Result<(InUse<Handle>, String), MlError>> + Send;
 }
 
 /// What is asked.

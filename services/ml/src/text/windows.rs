@@ -7,7 +7,7 @@ use std::ops::Range;
 pub fn windows(length: usize, room: usize) -> Vec<Range<usize>> {
     let room = room.max(1);
     if length <= room {
-        return vec![0..length];
+        return std::iter::once(0..length).collect();
     }
     let step = room - room / 8;
     let mut found: Vec<Range<usize>> = (0..)

@@ -28,6 +28,11 @@ impl Counts {
         }
     }
 
+    /// Loads so far.
+    pub fn loads(&self) -> usize {
+        self.loads.load(SeqCst)
+    }
+
     /// Unloading forgets that a model was refused.
     pub fn forget_refusals<L: Loader>(&self, registry: &Registry<L>, model: &str) {
         registry.unload(&model.parse().unwrap());
@@ -35,6 +40,12 @@ impl Counts {
 }
 
 pub struct Counting(Arc<Counts>);
+
+impl Counting {
+    pub fn new(counts: &Arc<Counts>) -> Self {
+        Self(Arc::clone(counts))
+    }
+}
 
 #[derive(Debug)]
 pub struct Weights {

@@ -1,6 +1,9 @@
 //! The registry, with a loader that counts, and with TorchScript modules: once, however many ask; versions beside each other;
 //! what goes for what comes; what is refused; and nothing is taken from those who use it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bus;
 mod counting;
 
 use std::sync::Arc;

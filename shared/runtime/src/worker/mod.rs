@@ -142,6 +142,8 @@ pub struct Worker {
     tasks: Vec<TaskType>,
     pages: Router,
     metrics: Metrics,
+    /// What tells it from other replicas.
+    mark: String,
 }
 
 impl Worker {
@@ -155,7 +157,17 @@ impl Worker {
             tasks: Vec::new(),
             pages: Router::new(),
             metrics: Metrics::new(service),
+            mark: uuid::Uuid::now_v7().simple().to_string().split_off(24),
         }
+    }
+
+    /// The name under which it will run with this configuration.
+    pub fn id(&self, config: &WorkerConfig) -> String {
+        format!("{}-{}", self.pool(config), self.mark)
+    }
+
+    fn pool(&self, config: &WorkerConfig) -> String {
+        if config.pool.is_empty() { self.service.clone() } else { config.pool.clone() }
     }
 
     /// Slots where the operator set none.
@@ -244,7 +256,7 @@ impl Worker {
     }
 
     fn into_shared(self, bus: Bus, config: &WorkerConfig) -> Shared {
-        let pool = if config.pool.is_empty() { self.service } else { config.pool.clone() };
+        let (worker, pool) = (self.id(config), self.pool(config));
         let slots = if config.slots == 0 { self.default_slots } else { config.slots };
         let served: HashMap<_, _> = self
             .tasks
@@ -254,7 +266,17 @@ impl Worker {
                 (t.info.name.clone(), Served { info: t.info, handler: t.handler, metrics })
             })
             .collect();
-        Shared::new(bus, config, pool, self.worker_type, self.capabilities, slots, served, self.metrics)
+        Shared::new(
+            bus,
+            config,
+            worker,
+            pool,
+            self.worker_type,
+            self.capabilities,
+            slots,
+            served,
+            self.metrics,
+        )
     }
 }
 

@@ -62,6 +62,7 @@ impl Shared {
     pub fn new(
         bus: Bus,
         config: &WorkerConfig,
+        worker: String,
         pool: String,
         worker_type: String,
         capabilities: Vec<String>,
@@ -69,10 +70,9 @@ impl Shared {
         served: HashMap<String, Served>,
         metrics: Metrics,
     ) -> Self {
-        let id = uuid::Uuid::now_v7().simple().to_string();
         metrics.slots_total().set(i64::from(slots));
         Self {
-            worker: format!("{pool}-{}", &id[id.len() - 8..]).into(),
+            worker: worker.into(),
             backoff: Backoff {
                 base_ms: config.retry_base_ms,
                 cap_ms: config.retry_cap_ms,

@@ -275,7 +275,7 @@ impl Inner {
                 )));
             }
             Truncation::Window => windows(content.ids.len(), room),
-            _ => vec![0..content.ids.len().min(room)],
+            _ => std::iter::once(0..content.ids.len().min(room)).collect(),
         };
         let inputs = windows.iter().map(|window| template.one(&content.ids[window.clone()])).collect();
         Ok(Read { inputs, windows, content, truncated: long && truncation == Truncation::End })
@@ -288,7 +288,7 @@ impl Inner {
         let (first, second) = longest_first(question.len(), content.ids.len(), room);
         let truncated = first < question.len() || second < content.ids.len();
         let inputs = vec![template.two(&question[..first], &content.ids[..second])];
-        Ok(Read { inputs, windows: vec![0..second], content, truncated })
+        Ok(Read { inputs, windows: std::iter::once(0..second).collect(), content, truncated })
     }
 }
 
