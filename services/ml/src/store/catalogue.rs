@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use tasklane_models::ModelName;
 use tasklane_models::bucket::Stored;
 use tasklane_models::folder::Found;
 use tasklane_models::name::compare_versions;
-use tasklane_models::ModelName;
 
 /// A model that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]

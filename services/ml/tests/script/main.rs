@@ -197,7 +197,7 @@ async fn memory_stays_flat_also_where_calls_fail() {
 
 fn resident_mb() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096 >> 20
+    text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096 / (1 << 20)
 }
 
 #[tokio::test]
