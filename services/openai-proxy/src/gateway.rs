@@ -222,6 +222,7 @@ impl Gateway {
     /// Asks one candidate after the other.
     async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ApiError> {
         let ask = asking.ask;
+        tokens::prepare(&ask.body).await;
         let mut last = None;
         let mut left = asking.candidates.clone();
         while !left.is_empty() {
