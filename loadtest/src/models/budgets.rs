@@ -57,7 +57,8 @@ pub struct Budgets {
     pub exceeded: usize,
     /// Tenants whose books say less than they were served.
     pub undercharged: usize,
-    /// Tenants whose closed rows, those of replicas that ended well, do not say exactly what these replicas served.
+    /// Tenants whose closed rows do not fit what was served. A replica closes a row when all its calls are settled: with no
+    /// row left open they say exactly what was served; else not more than that, and not less than the living served.
     pub inexact: usize,
     /// Rows that replicas left open; each killed one leaves one for each tenant at most.
     pub left_open: usize,
@@ -255,7 +256,12 @@ fn judge(
         found.mean_charged += share / setting.tenants.len() as f64;
         found.exceeded += usize::from(served > budget + MOST_ESTIMATE);
         found.undercharged += usize::from(charged < served);
-        found.inexact += usize::from(balance.closed != by_living);
+        let fits = if balance.open.is_empty() {
+            balance.closed == served
+        } else {
+            (by_living..=served).contains(&balance.closed)
+        };
+        found.inexact += usize::from(!fits);
         found.left_open += balance.open.len();
         found.stuck += balance.open.len().saturating_sub(killed.len()) + usize::from(charged > budget);
         found.stuck_minute += usize::from(!quick && balance.in_minute > 0);
