@@ -1,5 +1,7 @@
 //! The load test itself works: it starts a stack, loses nothing, measures everything once, and leaves nobody behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
