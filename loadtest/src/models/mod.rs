@@ -5,6 +5,7 @@ mod awake;
 mod books;
 mod budgets;
 mod client;
+mod crew;
 mod latency;
 mod litellm;
 mod memory;
