@@ -1,6 +1,4 @@
 //! The load test itself works: it starts a stack, loses nothing, measures everything once, and leaves nobody behind.
-#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
-
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
