@@ -45,7 +45,7 @@ check: ## Format, lints, layers, pages, dependencies, shell scripts
 fmt: ## Format the Rust sources
 	cargo fmt --all
 
-bench: setup build ## Measure a stack of its own: rate, latency, tracing, memory (BENCH="..." gives the load test's own arguments)
+bench: setup build ## Measure a stack of its own: rate, latency, tracing, memory, model calls (BENCH="..." gives the load test's own arguments)
 	@$(CARGO_TARGET_DIR)/release/tasklane-loadtest $(BENCH)
 
 fuzz: ## Fuzz what reads bytes from outside (FUZZ_SECONDS each, 60 as it comes)

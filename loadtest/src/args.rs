@@ -88,7 +88,7 @@ pub struct Args {
     #[arg(long, default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000))]
     pub tenants: usize,
     /// How often a replica is killed while they do.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 24)]
     pub kills: usize,
     /// The LiteLLM to start; else as scripts/setup.sh says.
     #[arg(long, value_name = "PATH")]

@@ -1,4 +1,5 @@
 //! The load test itself works: it starts a stack, loses nothing, measures everything once, and leaves nobody behind.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 /// The program and, beside it, the services; `None` with a word where they were not built.
 fn services_are_built(program: &Path) -> bool {
-    let missing = ["tasklane-router", "tasklane-generic"]
+    let missing = ["tasklane-router", "tasklane-generic", "tasklane-openai-proxy"]
         .into_iter()
         .find(|name| !program.with_file_name(name).exists());
     if let Some(name) = missing {
@@ -50,7 +51,38 @@ fn a_quick_run_measures_everything_and_loses_nothing() {
     }
     assert!(report["tracing"]["spans"].as_u64().unwrap() >= 40, "{report}");
     assert_eq!(report["memory"]["resident_kib"]["router"].as_array().unwrap().len(), 20);
+    model_calls_are_measured(&report["models"]);
     assert!(!report["bars"].as_array().unwrap().is_empty());
+}
+
+fn model_calls_are_measured(models: &Value) {
+    let latency = &models["latency"];
+    for way in latency["ways"].as_array().unwrap() {
+        assert_eq!(way["calls"], 100, "{way}");
+        assert!(
+            way["whole"]["p50_ms"].as_f64().unwrap() <= way["whole"]["max_ms"].as_f64().unwrap(),
+            "{way}"
+        );
+    }
+    // Every call of the proxy's is a span, and every stream.
+    assert!(latency["spans"].as_u64().unwrap() >= 125, "{latency}");
+    let ways = models["throughput"]["medians"].as_array().unwrap();
+    assert_eq!(ways.len(), 2);
+    assert!(
+        ways[1]["calls_per_s"].as_f64().unwrap() > 0.0 && ways[1]["cpu_us"]["proxy"].is_number(),
+        "{ways:?}"
+    );
+    let memory = &models["memory"];
+    assert_eq!((&memory["broken"], &memory["left"]), (&40.into(), &40.into()), "{memory}");
+    assert_eq!(memory["resident_kib"].as_array().unwrap().len(), 20);
+    let budgets = &models["budgets"];
+    assert!(
+        budgets["kills"].as_u64().unwrap() >= 1 && budgets["mean_served"].as_f64().unwrap() > 0.5,
+        "{budgets}"
+    );
+    for wrong in ["exceeded", "undercharged", "inexact", "stuck", "stuck_minute"] {
+        assert_eq!(budgets[wrong], 0, "{budgets}");
+    }
 }
 
 #[test]

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::client::{Client, Request};
 use super::mock::PIECES;
-use super::proxy::MODEL;
 use crate::error::LoadError;
 use crate::report::{Bar, line};
 
@@ -90,10 +89,9 @@ type Took = (Duration, Duration);
 /// Sends calls of all ways in turns for a while. The result is in the order of sending, by way.
 async fn paced(ways: &[Way], stream: bool, rate: u32, length: Duration) -> Result<Vec<Vec<Took>>, LoadError> {
     let calls = (f64::from(rate) * length.as_secs_f64()).ceil() as usize;
-    let body = json!({"model": MODEL, "stream": stream, "mock_pause_ms": PAUSE_MS, "max_completion_tokens": 100,
-        "messages": [{"role": "system", "content": "You answer in one sentence."},
-                     {"role": "user", "content": "What is a Fresnel lens, and where is it used?"}]});
-    let requests: Vec<Request> = ways.iter().map(|way| Request::chat(&way.key, &body)).collect();
+    let more = json!({"stream": stream, "mock_pause_ms": PAUSE_MS});
+    let mut requests: Vec<Request> =
+        ways.iter().map(|way| Request::question(&way.key, more.clone())).collect();
     let idle: Vec<Arc<Mutex<Vec<Client>>>> = ways.iter().map(|_| Arc::default()).collect();
     let every = Duration::from_secs(1).div_f64(f64::from(rate) * ways.len() as f64);
     let begun = Instant::now();
@@ -101,6 +99,7 @@ async fn paced(ways: &[Way], stream: bool, rate: u32, length: Duration) -> Resul
     for n in 0..calls * ways.len() {
         tokio::time::sleep_until(begun + every.mul_f64(n as f64)).await;
         let way = n % ways.len();
+        requests[way].ask_anew(n as u64);
         let (idle, request, address) = (Arc::clone(&idle[way]), requests[way].clone(), ways[way].address);
         running.push(tokio::spawn(async move {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -2,16 +2,15 @@
 //! at the client's. And nothing of a broken stream is left behind: the provider is told when its client has gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Client, Request};
 use super::latency::Way;
 use super::mock::{Log, Mock};
-use super::proxy::MODEL;
 use crate::error::LoadError;
 use crate::memory::{FLAT_KIB, SAMPLES, WARM, slope};
 use crate::process;
@@ -93,12 +92,14 @@ async fn settled(mock: &Mock) -> Result<Log, LoadError> {
 }
 
 async fn whole(way: &Way, calls: usize, connections: usize) -> Result<(), LoadError> {
-    let request = request(way, json!({}));
+    let request = Request::question(&way.key, json!({}));
+    let asked = AtomicU64::new(rand::random());
     each(
         calls,
         connections,
         move |client| {
-            let request = request.clone();
+            let mut request = request.clone();
+            request.ask_anew(asked.fetch_add(1, Ordering::Relaxed));
             Box::pin(async move {
                 let answer = client.call(&request).await?;
                 if answer.status == 200 {
@@ -115,8 +116,8 @@ async fn whole(way: &Way, calls: usize, connections: usize) -> Result<(), LoadEr
 
 /// So many streams that the provider breaks off, and as many whose client goes away.
 async fn broken(way: &Way, streams: usize) -> Result<(), LoadError> {
-    let cut = request(way, json!({"stream": true, "mock_break_after": 3}));
-    let endless = request(way, json!({"stream": true, "mock_pause_ms": 50}));
+    let cut = Request::question(&way.key, json!({"stream": true, "mock_break_after": 3}));
+    let endless = Request::question(&way.key, json!({"stream": true, "mock_pause_ms": 50}));
     let turn = Arc::new(AtomicUsize::new(0));
     each(
         2 * streams,
@@ -169,15 +170,6 @@ where
         ended.map_err(LoadError::io("a call of the memory measurement"))?;
     }
     Ok(())
-}
-
-fn request(way: &Way, more: Value) -> Request {
-    let mut body = json!({"model": MODEL, "max_completion_tokens": 100,
-        "messages": [{"role": "user", "content": "What is a Fresnel lens, and where is it used?"}]});
-    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
-        body.extend(more);
-    }
-    Request::chat(&way.key, &body)
 }
 
 impl Memory {

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::client::{Client, Request};
 use super::latency::Way;
-use super::proxy::MODEL;
 use crate::error::LoadError;
 use crate::process;
 use crate::report::{Bar, cpu_text, line, median};
@@ -51,16 +50,13 @@ pub struct Throughput {
 /// # Errors
 /// Where one was not.
 pub async fn hammer(way: &Way, connections: usize, length: Duration) -> Result<u64, LoadError> {
-    let body = json!({"model": MODEL, "max_completion_tokens": 100,
-        "messages": [{"role": "system", "content": "You answer in one sentence."},
-                     {"role": "user", "content": "What is a Fresnel lens, and where is it used?"}]});
-    let request = Request::chat(&way.key, &body);
     let until = Instant::now() + length;
-    let callers = (0..connections).map(|_| {
-        let (request, address) = (request.clone(), way.address);
+    let callers = (0..connections).map(|n| {
+        let (mut request, address) = (Request::question(&way.key, json!({})), way.address);
         tokio::spawn(async move {
             let (mut client, mut calls) = (Client::of(address), 0);
             while Instant::now() < until {
+                request.ask_anew(n as u64 * 1_000_000_000 + calls);
                 let answer = client.call(&request).await?;
                 if answer.status != 200 {
                     return Err(std::io::Error::other(format!("status {}", answer.status)));

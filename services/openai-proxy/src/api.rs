@@ -10,7 +10,6 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
 use serde_json::json;
@@ -25,6 +24,7 @@ use crate::cache::{FromCache, Wish};
 use crate::catalog::DEFAULT_TENANT;
 use crate::config::ApiConfig;
 use crate::gateway::{Ask, Gateway};
+use crate::lanes;
 use crate::pass::{PROVIDER, Passing};
 
 /// The header with an answer's name.
@@ -50,18 +50,11 @@ pub async fn serve(gateway: Arc<Gateway>, config: ApiConfig) -> std::io::Result<
         std::io::Error::new(e.kind(), format!("cannot listen on {} (api.listen): {e}", config.listen))
     })?;
     let address = listener.local_addr()?;
-    let app = router(Shared { gateway, config: Arc::new(config) });
-    // An answer in two packets would wait 40 ms for the acknowledgement of the first.
-    let listener = listener.tap_io(|stream| {
-        if let Err(e) = stream.set_nodelay(true) {
-            tracing::debug!("a connection keeps its packets together: {e}");
-        }
-    });
-    tokio::spawn(async move {
-        if let Err(e) = axum::serve(listener, app).await {
-            tracing::error!("the API ended: {e}");
-        }
-    });
+    let threads = match config.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    lanes::serve(listener, &router(Shared { gateway, config: Arc::new(config) }), threads)?;
     Ok(address)
 }
 

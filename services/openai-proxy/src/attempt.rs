@@ -37,8 +37,7 @@ impl Gateway {
         held: Held,
     ) -> Result<Answered, Box<Failed>> {
         let (body, model) = (&call.ask.body, call.model);
-        let operation = body.endpoint().operation();
-        let mut span = meters::span(operation, &body.model, model, body.stream, call.ask.trace.as_ref());
+        let mut span = meters::span(body, model, call.ask.trace.as_ref());
         if self.records(&span)
             && let Some(asked) = recording::asked(body, self.recording.max_bytes)
         {
@@ -51,8 +50,7 @@ impl Gateway {
             extra.insert("traceparent", value);
         }
         let json = HeaderValue::from_static("application/json");
-        let trying = Trying { permit, held, span };
-        let begun = Instant::now();
+        let trying = Trying { permit, held, span, begun: Instant::now() };
         let sent =
             self.client.send(Method::POST, &target, &extra, Some((json, body.for_upstream(&model.name))));
         let answer = match sent.await {
@@ -60,7 +58,6 @@ impl Gateway {
             Ok(answer) => return Err(self.refused(call, answer, trying).await),
             Err(e) => return Err(self.silent(call, &e, trying)),
         };
-        self.meters.first_chunk(model, begun.elapsed());
         if body.stream {
             self.in_pieces(call, answer, trying).await
         } else {
@@ -72,7 +69,7 @@ impl Gateway {
         &self,
         call: &Call<'_>,
         mut answer: Response,
-        trying: Trying,
+        mut trying: Trying,
     ) -> Result<Answered, Box<Failed>> {
         let (status, headers) = (answer.status().as_u16(), passed(answer.headers()));
         let patience = call.model.provider.timeouts.whole.min(call.left());
@@ -80,20 +77,22 @@ impl Gateway {
             Ok(body) => body,
             Err(e) => return Err(self.silent(call, &e, trying)),
         };
+        self.first_chunk(call, &mut trying);
         let embeds = call.ask.body.endpoint() == Endpoint::Embeddings;
         if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
             return Err(self.unreadable(call, trying));
         }
         let recorded = self.records(&trying.span).then(|| serde_json::from_slice(&body).unwrap_or_default());
-        let usage = sniff(&body)
-            .usage
-            .unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
-        let Trying { permit, held, mut span } = trying;
+        let said = sniff(&body);
+        let usage =
+            said.usage.unwrap_or_else(|| guessed(call.estimate, if embeds { 0 } else { body.len() as u64 }));
+        let Trying { permit, held, mut span, begun } = trying;
         let used = Some(charge(held, call.model, &call.tenant.name, usage, &self.meters, &mut span));
+        meters::answered(&mut span, &said);
         if let Some(answer) = recorded {
             span.set(recording::OUTPUT, recording::answered(&answer, self.recording.max_bytes));
         }
-        self.meters.called(call.model, Ended::Ok);
+        self.meters.called(call.model, Ended::Ok, begun.elapsed());
         permit.record(Outcome::Good);
         let model = call.model.id.clone();
         Ok(Answered::Whole(Whole { status, headers, body, model, used, cache: FromCache::NotAsked }))
@@ -103,7 +102,7 @@ impl Gateway {
         &self,
         call: &Call<'_>,
         mut answer: Response,
-        trying: Trying,
+        mut trying: Trying,
     ) -> Result<Answered, Box<Failed>> {
         let headers = passed(answer.headers());
         let timeouts = call.model.provider.timeouts;
@@ -113,6 +112,7 @@ impl Gateway {
             Ok(None) => return Err(self.unreadable(call, trying)),
             Err(e) => return Err(self.silent(call, &e, trying)),
         };
+        self.first_chunk(call, &mut trying);
         let (out, pieces) = mpsc::channel(16);
         let id = call.model.id.clone();
         let pump = Pump {
@@ -160,6 +160,13 @@ impl Gateway {
         Ok(Answered::Pieces(Pieces { headers, pieces, model: id, cache }))
     }
 
+    /// The first of the answer is there: all of it where it comes whole.
+    fn first_chunk(&self, call: &Call<'_>, trying: &mut Trying) {
+        let after = trying.begun.elapsed();
+        self.meters.first_chunk(call.model, after);
+        trying.span.set("gen_ai.response.time_to_first_chunk", after.as_secs_f64());
+    }
+
     fn records(&self, span: &Span) -> bool {
         self.recording.content && span.is_recording()
     }
@@ -176,14 +183,15 @@ impl Gateway {
             None => body,
         };
         let said = UpstreamError::read(&body);
-        let Trying { permit, held, mut span } = trying;
+        let Trying { permit, held, mut span, begun } = trying;
         held.release();
         let code = said.code.or(said.kind);
         span.error(
             code.clone().unwrap_or_else(|| status.to_string()),
             format!("the provider answered with status {status}"),
         );
-        self.meters.called(call.model, if status == 429 { Ended::RateLimited } else { Ended::Error });
+        let ended = if status == 429 { Ended::RateLimited } else { Ended::Error };
+        self.meters.called(call.model, ended, begun.elapsed());
         let model = call.model.id.clone();
         let whole = Whole { status, headers, body, model, used: None, cache: FromCache::NotAsked };
         let failed =
@@ -215,7 +223,7 @@ impl Gateway {
     }
 
     fn failed(&self, call: &Call<'_>, transport: Transport, said: ApiError, trying: Trying) -> Box<Failed> {
-        let Trying { permit, held, mut span } = trying;
+        let Trying { permit, held, mut span, begun } = trying;
         // Whether the provider worked on it, nobody knows; what it may have cost stays charged where it was reached.
         if transport == Transport::Broken {
             held.release()
@@ -224,7 +232,7 @@ impl Gateway {
         }
         span.error(said.code(), said.to_string());
         let ended = if transport == Transport::FirstChunkTimeout { Ended::Timeout } else { Ended::Error };
-        self.meters.called(call.model, ended);
+        self.meters.called(call.model, ended, begun.elapsed());
         let failed = Failed { status: None, code: None, transport, hints: Hints::default(), said: Err(said) };
         permit.record(outcome(&failed));
         Box::new(failed)

@@ -1,5 +1,6 @@
 //! Calling a provider: one request, its answer or why there is none. What to do then is decided elsewhere.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,10 +45,16 @@ pub enum NoAnswer {
     TooLarge(usize),
 }
 
-/// Calls providers. Cheap to clone.
+thread_local! {
+    /// Connections belong to the thread that opened them: whoever asks on it is answered on it.
+    static HTTP: OnceCell<reqwest::Client> = const { OnceCell::new() };
+}
+
+/// Calls providers.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Made first, to see that it can be made; for threads where it then cannot.
+    first: reqwest::Client,
 }
 
 impl Client {
@@ -59,15 +66,23 @@ impl Client {
     pub fn new() -> Result<Self, String> {
         // Where another part of the process has chosen a provider already, that one serves.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder()
+        Ok(Self { first: Self::make()? })
+    }
+
+    fn make() -> Result<reqwest::Client, String> {
+        reqwest::Client::builder()
             .user_agent(concat!("tasklane-openai-proxy/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(64)
             .build()
-            .map_err(|e| format!("no web client: {e}"))?;
-        Ok(Self { http })
+            .map_err(|e| format!("no web client: {e}"))
+    }
+
+    /// This thread's.
+    fn http(&self) -> reqwest::Client {
+        HTTP.with(|http| http.get_or_init(|| Self::make().unwrap_or_else(|_| self.first.clone())).clone())
     }
 
     /// Sends a request and waits for the head of the answer. `extra` are headers of the client that pass through.
@@ -81,7 +96,7 @@ impl Client {
         extra: &HeaderMap,
         body: Option<(HeaderValue, Bytes)>,
     ) -> Result<Response, NoAnswer> {
-        let mut request = self.http.request(method, &target.url).headers(extra.clone());
+        let mut request = self.http().request(method, &target.url).headers(extra.clone());
         request = request.header(ACCEPT, "application/json, text/event-stream");
         if let Some(key) = target.key {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))

@@ -46,6 +46,8 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
     /// Bytes of a model's answer, at most: those of a stream are not held.
     pub max_answer_bytes: usize,
+    /// Threads that serve HTTP clients; 0: one per core.
+    pub threads: usize,
     /// Whether clients without a key of a tenant are served, as the tenant `default`.
     pub anonymous: bool,
 }
@@ -204,6 +206,7 @@ impl Default for ApiConfig {
             listen: "127.0.0.1:9480".into(),
             max_body_bytes: 32 << 20,
             max_answer_bytes: 64 << 20,
+            threads: 0,
             anonymous: true,
         }
     }
@@ -224,6 +227,9 @@ impl Config for ProxyConfig {
             if value < 1024 {
                 problems.push(Problem::new(key, "must be at least 1024"));
             }
+        }
+        if self.api.threads > 1_024 {
+            problems.push(Problem::new("api.threads", "must be 0 to 1024"));
         }
         if !(1..=MAX_KEEP_DAYS).contains(&self.usage.keep_days) {
             problems.push(Problem::new("usage.keep_days", format!("must be from 1 to {MAX_KEEP_DAYS}")));

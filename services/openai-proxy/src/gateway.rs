@@ -214,14 +214,14 @@ impl Gateway {
     fn given_before(&self, asking: &Asking<'_>, model: &str) {
         let Some(model) = asking.catalog.model(model) else { return };
         let body = &asking.ask.body;
-        let (operation, trace) = (body.endpoint().operation(), asking.ask.trace.as_ref());
-        let mut span = meters::span(operation, &body.model, model, body.stream, trace);
+        let mut span = meters::span(body, model, asking.ask.trace.as_ref());
         span.set("tasklane.llm.cache", "hit");
     }
 
     /// Asks one candidate after the other.
     async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ApiError> {
         let ask = asking.ask;
+        tokens::prepare(&ask.body).await;
         let mut last = None;
         let mut left = asking.candidates.clone();
         while !left.is_empty() {

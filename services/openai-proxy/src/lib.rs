@@ -21,6 +21,7 @@ pub mod config;
 pub mod gateway;
 pub mod inquiries;
 pub mod jobs;
+pub mod lanes;
 pub mod ledger;
 pub mod meters;
 pub mod order;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tasklane_runtime::telemetry::Span;
+use tokio::time::Instant;
 
 use crate::answers::Used;
 use crate::books::Books;
@@ -51,6 +52,8 @@ pub struct Trying {
     pub held: Held,
     /// Its span.
     pub span: Span,
+    /// When the request was sent.
+    pub begun: Instant,
 }
 
 /// Settles what a call used: in the books, in the counters, in its span. Returns it with what it cost.
@@ -89,11 +92,12 @@ pub struct Settling {
 impl Settling {
     /// Settles what was used.
     pub fn settle(self, ended: stream::Ended) {
-        let Trying { permit, held, mut span } = self.trying;
+        let Trying { permit, held, mut span, begun } = self.trying;
         let Some(model) = self.catalog.model(&self.model) else { return };
         // A stream that was cut short does not say what it used; what came through is counted instead.
         let usage = ended.tally.usage.unwrap_or_else(|| guessed(self.estimate, ended.tally.chars));
         charge(held, model, &self.tenant, usage, &self.meters, &mut span);
+        meters::answered(&mut span, &ended.tally);
         if let Some(heard) = ended.heard {
             span.set(recording::OUTPUT, heard.told(self.recorded));
         }
@@ -105,7 +109,7 @@ impl Settling {
         if counted == Ended::Error {
             span.error("stream", "the stream broke off");
         }
-        self.meters.called(model, counted);
+        self.meters.called(model, counted, begun.elapsed());
         permit.record(outcome);
     }
 }

@@ -35,9 +35,9 @@ pub async fn run(router: &Arc<Router>) -> Result<(), BusError> {
             Pulled::Message(delivery) => take(router, delivery).await,
             Pulled::CreditBack(_) => {}
             Pulled::ConsumerGone => {
-                tracing::warn!("the router's consumer is gone; making it again");
+                tracing::warn!("the router's consumer is gone or has no leader yet; seeing that it is there");
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                crate::provision::all(router).await;
+                crate::provision::own(router).await;
             }
         }
     }

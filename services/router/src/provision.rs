@@ -8,12 +8,33 @@ use tasklane_domain::priority;
 
 use crate::state::Router;
 
+/// Between two tries to make what cannot be made now.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Streams, buckets, the router's own consumers. Tries until it is done.
 pub async fn all(router: &Router) {
     while let Err(e) = once(router).await {
         tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(AGAIN) => {}
+            () = router.stop.cancelled() => return,
+        }
+    }
+}
+
+/// The router's own consumers, as soon as that is possible. Everything else is tried where their stream is gone too,
+/// but nothing else is waited for: tasks go on while, say, a bucket has lost the only server that held it.
+pub async fn own(router: &Router) {
+    while let Err(e) = consumers(router).await {
+        tracing::error!("the router's consumers cannot be made now: {e}");
+        let everything = async {
+            if let Err(e) = once(router).await {
+                tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = everything => {}
             () = router.stop.cancelled() => return,
         }
     }
@@ -31,6 +52,10 @@ fn remedy(said: &str) -> &'static str {
 
 async fn once(router: &Router) -> Result<(), tasklane_bus::BusError> {
     router.bus.provision(&router.policy).await?;
+    consumers(router).await
+}
+
+async fn consumers(router: &Router) -> Result<(), tasklane_bus::BusError> {
     router.bus.make_consumer(&streams::router_consumer(&router.policy)).await?;
     for p in priority::ALL {
         router.bus.make_consumer(&streams::lane_consumer(NOWHERE, p, &router.policy)).await?;

@@ -3,6 +3,7 @@
 use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
 use bytes::Bytes;
 use futures::StreamExt as _;
+use tokio::sync::watch;
 
 use crate::{Bus, BusError};
 
@@ -27,6 +28,7 @@ pub enum Change {
 #[derive(Clone)]
 pub struct Bucket {
     store: Store,
+    reconnects: watch::Receiver<u64>,
 }
 
 impl Bus {
@@ -40,7 +42,7 @@ impl Bus {
             .get_key_value(name)
             .await
             .map_err(|e| BusError::js(format!("open the bucket {name}"), e))?;
-        Ok(Bucket { store })
+        Ok(Bucket { store, reconnects: self.reconnects() })
     }
 }
 
@@ -118,24 +120,31 @@ impl Bucket {
         purged.map(drop).map_err(|e| BusError::js(format!("purge {pattern}"), e))
     }
 
-    /// All that is in the bucket, then every change. The stream ends where the server forgets the watcher; watch
-    /// again then.
+    /// All that is in the bucket, then every change. The stream ends where the connection was lost or the server was
+    /// silent; watch again then. The client's own recovery is not relied on: where its request for a new watcher
+    /// comes to nothing, as it may while a cluster elects leaders, it asks for the same name again and is refused.
     ///
     /// # Errors
     /// [`BusError::JetStream`].
     pub async fn watch(
         &self,
     ) -> Result<impl futures::Stream<Item = Change> + Send + Unpin + use<>, BusError> {
+        let mut reconnects = self.reconnects.clone();
+        reconnects.mark_unchanged();
+        // An error says that the client is closed: nothing comes any more, as after a reconnect.
+        let reconnected = async move { drop(reconnects.changed().await) };
         let watch = self.store.watch_with_history(">").await.map_err(|e| BusError::js("watch", e))?;
-        Ok(Box::pin(watch.filter_map(|entry| async move {
-            match entry {
-                Ok(e) if e.operation == Operation::Put => Some(Change::Put { key: e.key, value: e.value }),
-                Ok(e) => Some(Change::Removed { key: e.key }),
-                Err(e) => {
-                    tracing::warn!("a watched bucket: {e}");
-                    None
-                }
-            }
-        })))
+        let sound = watch.take_while(|entry| {
+            let sound = entry.as_ref().inspect_err(|e| tracing::warn!("a watched bucket: {e}")).is_ok();
+            futures::future::ready(sound)
+        });
+        let changes = sound.filter_map(|entry| {
+            let change = entry.ok().map(|e| match e.operation {
+                Operation::Put => Change::Put { key: e.key, value: e.value },
+                Operation::Delete | Operation::Purge => Change::Removed { key: e.key },
+            });
+            futures::future::ready(change)
+        });
+        Ok(Box::pin(changes.take_until(Box::pin(reconnected)).fuse()))
     }
 }

@@ -198,7 +198,7 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
     let store = |name, max_age| BucketDef { name, max_age, max_bytes: -1, replicas: policy.replicas };
     vec![
         store(PAYLOADS, policy.results_age * 2),
-        BucketDef { max_bytes: LLM_CACHE_BYTES, replicas: 1, ..store(LLM_CACHE, LLM_CACHE_AGE) },
+        BucketDef { max_bytes: LLM_CACHE_BYTES, ..store(LLM_CACHE, LLM_CACHE_AGE) },
         store(MODELS, Duration::ZERO),
         // The last that is made: who finds it knows that all is there.
         store(DOCUMENTS, Duration::ZERO),

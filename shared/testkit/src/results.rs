@@ -104,7 +104,8 @@ impl Results {
                     self.records.insert(record.sequence, record);
                 }
                 Pulled::CreditBack(_) => {}
-                Pulled::ConsumerGone => panic!("the consumer of results is gone"),
+                // In a cluster it may be there before it has a leader; where it is really gone, patience ends.
+                Pulled::ConsumerGone => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
         self.records.values().cloned().collect()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tasklane_bus::Outgoing;
+use tasklane_contract::streams::StreamDef;
 use tasklane_contract::{id, streams};
 use tasklane_testkit::client::task;
 use tasklane_testkit::results::Record;
@@ -296,6 +297,22 @@ async fn one_of_three_nats_servers_is_killed() {
     assert_eq!(stack.client.run("echo", json!(1)).await["status"], "succeeded");
     stack.at_rest().await;
     assert_eq!(stack.client.results().await.read(TASKS + 1, PATIENCE).await.len(), TASKS + 1);
+}
+
+#[tokio::test]
+async fn tasks_go_on_while_a_bucket_cannot_be_made() {
+    let Some(stack) = Stack::start(Options::default()).await else { return };
+    let bus = &stack.client.bus;
+    // What a bucket on a server that is away looks like to the router: it is not there, and cannot be made.
+    bus.drop_stream("OBJ_llm-cache").await.unwrap();
+    let thief = StreamDef {
+        name: "THIEF",
+        subjects: vec!["$O.llm-cache.>".to_owned()],
+        ..streams::streams(&streams::Policy::default()).remove(0)
+    };
+    bus.make_stream(thief).await.unwrap();
+    bus.drop_consumer(streams::TASKS, streams::ROUTER_CONSUMER).await.unwrap();
+    assert_eq!(stack.client.run("echo", json!(1)).await["status"], "succeeded");
 }
 
 #[tokio::test]

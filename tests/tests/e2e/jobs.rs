@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};
-use tasklane_testkit::upstream::{Recorded, Script, Shape, Upstream};
+use tasklane_testkit::upstream::{Recorded, Script, Upstream};
 use tasklane_testkit::wait::PATIENCE;
 use tasklane_testkit::{Options, Stack};
 use tempfile::TempDir;
@@ -12,14 +12,14 @@ const PROXY: &str = "openai-proxy";
 const REPAIR: &str = "Your answer cannot be used";
 
 /// A stack with a proxy whose model `m` reads 2000 tokens at once.
-struct Jobs {
-    stack: Stack,
-    upstream: Upstream,
+pub struct Jobs {
+    pub stack: Stack,
+    pub upstream: Upstream,
     _folder: TempDir,
 }
 
 /// A token costs a thousandth of a dollar, either way. The tenant `poor` has three dollars a day.
-async fn start(own: &[(&str, &str)]) -> Option<Jobs> {
+pub async fn start(own: &[(&str, &str)]) -> Option<Jobs> {
     let upstream = Upstream::start().await.unwrap();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("providers.toml");
@@ -40,16 +40,21 @@ async fn start(own: &[(&str, &str)]) -> Option<Jobs> {
 
 impl Jobs {
     /// Answers by the first of these markers that the request has.
-    fn answers(&self, cases: &[(&str, Script)]) {
+    pub fn answers(&self, cases: &[(&str, Script)]) {
         self.upstream.set("m", Script::cases(cases));
     }
 
     /// Runs a task; gives its result, and the events `partial` and `progress` that came on the way.
-    async fn run(&self, task_type: &str, payload: Value) -> (Value, Vec<Value>, Vec<Value>) {
+    pub async fn run(&self, task_type: &str, payload: Value) -> (Value, Vec<Value>, Vec<Value>) {
         self.run_as(task_type, payload, "default").await
     }
 
-    async fn run_as(&self, task_type: &str, payload: Value, tenant: &str) -> (Value, Vec<Value>, Vec<Value>) {
+    pub async fn run_as(
+        &self,
+        task_type: &str,
+        payload: Value,
+        tenant: &str,
+    ) -> (Value, Vec<Value>, Vec<Value>) {
         let client = &self.stack.client;
         let events = client.bus.listen(format!("events.{task_type}.*.*")).await.unwrap();
         let mut events = Box::pin(events);
@@ -75,7 +80,7 @@ impl Jobs {
     }
 
     /// Runs a job until the budget of `poor` is spent; that is told as for any call, and not tried again.
-    async fn spends(&self, task_type: &str, payload: Value) {
+    pub async fn spends(&self, task_type: &str, payload: Value) {
         for _ in 0..20 {
             let asked = self.upstream.count();
             let (result, ..) = self.run_as(task_type, payload.clone(), "poor").await;
@@ -95,7 +100,7 @@ impl Jobs {
     }
 
     /// A payload that is refused before anything is asked.
-    async fn refused(&self, task_type: &str, payload: Value, code: &str, said: &str) {
+    pub async fn refused(&self, task_type: &str, payload: Value, code: &str, said: &str) {
         let asked = self.upstream.count();
         let result = self.stack.client.run(task_type, payload).await;
         assert_eq!(
@@ -110,7 +115,7 @@ impl Jobs {
 
     /// The first answer is wrong and the repaired one right, then both are wrong; `good` are the answers of the job,
     /// `broken` the marker of the one that is spoiled.
-    async fn repairs(&self, task_type: &str, payload: Value, good: &[(&str, Script)], broken: &str) {
+    pub async fn repairs(&self, task_type: &str, payload: Value, good: &[(&str, Script)], broken: &str) {
         let right = good.iter().find(|(marker, _)| *marker == broken).unwrap().1.clone();
         let spoiled = |repaired: Script| {
             let story = Script::says("I would rather tell a story.");
@@ -156,12 +161,12 @@ impl Jobs {
     }
 }
 
-fn says(value: &Value) -> Script {
+pub fn says(value: &Value) -> Script {
     Script::says(value.to_string())
 }
 
 /// The calls that the usage tells are those that the provider saw.
-fn sums_up(jobs: &Jobs, result: &Value, before: u64) {
+pub fn sums_up(jobs: &Jobs, result: &Value, before: u64) {
     let usage = &result["result"]["usage"];
     assert_eq!(usage["calls"].as_u64().unwrap(), jobs.upstream.count() - before, "{usage}");
     let tokens = usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap();
@@ -181,7 +186,7 @@ fn summary() -> Vec<(&'static str, Script)> {
     ]
 }
 
-fn long_text() -> String {
+pub fn long_text() -> String {
     (0..400).map(|n| format!("Paragraph {n} tells of the lamp and of those who kept it lit.\n\n")).collect()
 }
 
@@ -362,240 +367,4 @@ async fn an_analysis_is_put_together_from_its_parts() {
     jobs.answers(&good);
     let payload = json!({"model": "m", "text": long_text(), "categories": ["history"]});
     jobs.spends("content_analysis", payload).await;
-}
-
-const PLAN: &str = "You plan how a question";
-const ANSWER: &str = "from the passages you are given";
-const SYNTHESIS: &str = "You make one answer of answers";
-
-fn research() -> Vec<(&'static str, Script)> {
-    let answer = |text: &str, source: &str, quote: &str| json!({"answered": true, "answer": text, "citations": [{"source": source, "quote": quote}]});
-    let lens = answer("In Paris [S2].", "S2", "made in Paris");
-    // One source is made up, and stays so.
-    let mut weight = answer("Two tons [S1], or three [S7].", "S1", "weighs two tons");
-    weight["citations"].as_array_mut().unwrap().push(json!({"source": "S7", "quote": "three tons"}));
-    let nothing = json!({"answered": false, "answer": "", "citations": []});
-    let last = json!({"answer": "Made in Paris [S2], it weighs two tons [S1].", "gaps": ["the price"],
-        "findings": [{"text": "Made in Paris", "sources": ["S2"]}, {"text": "Sold", "sources": ["S9"]}]});
-    let questions =
-        json!({"questions": ["Where was the lens made?", "How heavy is it?", "What did it cost?"]});
-    vec![
-        (PLAN, says(&questions)),
-        ("Question: Where was the lens made?", says(&lens)),
-        ("Question: How heavy is it?", says(&weight)),
-        ("Question: What did it cost?", says(&nothing)),
-        (SYNTHESIS, says(&last)),
-    ]
-}
-
-#[tokio::test]
-async fn research_answers_from_its_sources_and_reports_what_it_refused() {
-    let Some(jobs) = start(&[]).await else { return };
-    jobs.answers(&research());
-    let payload = json!({"model": "m", "question": "What is known of the lens?", "sources": [
-        "The lens weighs two tons.", {"title": "Letter", "text": "The lens was made\nin Paris."}]});
-    let (result, partial, progress) = jobs.run("research", payload.clone()).await;
-    let found = &result["result"];
-    assert_eq!(found["answer"], "Made in Paris [S2], it weighs two tons [S1].", "{result}");
-    assert_eq!(
-        found["citations"],
-        json!([
-        {"source": "S1", "position": 1, "title": "", "quotes": ["weighs two tons"]},
-        {"source": "S2", "position": 2, "title": "Letter", "quotes": ["made in Paris"]}])
-    );
-    assert_eq!(found["findings"], json!([{"text": "Made in Paris", "sources": ["S2"]}]));
-    assert_eq!(found["unsupported_findings"][0]["text"], "Sold");
-    let refused: Vec<&str> = found["refused_citations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["source"].as_str().unwrap())
-        .collect();
-    assert_eq!(refused, ["S7", "S7", "S9"], "as a citation, in the text, and in the findings: {found}");
-    let sub = found["sub_questions"].as_array().unwrap();
-    assert_eq!(
-        (sub.len(), &sub[1]["answer"], &sub[2]["answered"]),
-        (3, &json!("Two tons [S1], or three."), &json!(false))
-    );
-    assert_eq!(partial.iter().filter(|p| p["kind"] == "answer").count(), 3);
-    assert_eq!(
-        (&partial[0]["kind"], progress.last().unwrap()["fraction"].as_f64()),
-        (&json!("plan"), Some(1.0))
-    );
-    // Both answers with strangers in them were to be repaired once.
-    assert_eq!((&found["usage"]["calls"], &found["usage"]["repairs"]), (&json!(7), &json!(2)));
-    sums_up(&jobs, &result, 0);
-
-    jobs.repairs("research", payload, &research(), "Question: Where was the lens made?").await;
-    for (payload, code, said) in [
-        (json!({"model": "m", "question": "x"}), "TL1010", "sources"),
-        (json!({"model": "m", "question": "x", "sources": []}), "TL1010", "/sources"),
-        (json!({"model": "m", "question": "x", "sources": ["a", " "]}), "TL2336", "sources[1]"),
-        (
-            json!({"model": "m", "question": "x", "sources": ["a"], "max_questions": 99}),
-            "TL1010",
-            "/max_questions",
-        ),
-    ] {
-        jobs.refused("research", payload, code, said).await;
-    }
-}
-
-#[tokio::test]
-async fn research_reads_what_fits_and_stops_when_the_money_is_spent() {
-    let Some(jobs) = start(&[]).await else { return };
-    let answer = json!({"answered": true, "answer": "In Paris.", "citations": [{"source": "S2", "quote": "lens came from Paris"}]});
-    let last = json!({"answer": "In Paris [S2].", "findings": [], "gaps": []});
-    jobs.answers(&[
-        (PLAN, says(&json!({"questions": ["Where did the lens come from?"]}))),
-        (ANSWER, says(&answer)),
-        (SYNTHESIS, says(&last)),
-    ]);
-    let sources =
-        json!([long_text(), format!("{}The lens came from Paris.\n\n{}", long_text(), long_text())]);
-    let payload = json!({"model": "m", "question": "Where did the lens come from?", "sources": sources});
-    let (result, ..) = jobs.run("research", payload.clone()).await;
-    assert_eq!(result["result"]["sub_questions"][0]["answered"], true, "{result}");
-    assert!(result["result"]["warnings"][0].as_str().unwrap().contains("passages fit"), "{result}");
-    jobs.spends("research", payload).await;
-}
-
-const PROPOSE: &str = "You make a proposal";
-const REVISE: &str = "Others have criticised";
-const CRITIQUE: &str = "You judge a proposal";
-
-fn debate() -> Vec<(&'static str, Script)> {
-    let verdict = |word: &str, points: &[&str]| {
-        says(&json!({"verdict": word, "critique": "So be it.", "must_change": points}))
-    };
-    vec![
-        (PROPOSE, Script::says("Buy a new lamp.")),
-        (REVISE, Script::says("Mend the old lamp.")),
-        (
-            "Treasurer",
-            Script::cases(&[("in round 1:", verdict("reject", &["too dear"])), ("", verdict("agree", &[]))]),
-        ),
-        (CRITIQUE, verdict("agree", &[])),
-    ]
-}
-
-#[tokio::test]
-async fn a_debate_ends_with_agreement_or_after_its_rounds() {
-    let Some(jobs) = start(&[]).await else { return };
-    jobs.answers(&debate());
-    let payload = json!({"model": "m", "task": "What about the lamp?", "material": ["It is from 1887."], "roles": [
-        {"name": "Keeper", "stance": "You keep the light."}, {"name": "Treasurer"}, {"name": "Historian"}]});
-    let (result, partial, progress) = jobs.run("catchball", payload.clone()).await;
-    let found = &result["result"];
-    assert_eq!(
-        (&found["outcome"], &found["proposal"]),
-        (&json!("agreed"), &json!("Mend the old lamp.")),
-        "{result}"
-    );
-    let rounds = found["rounds"].as_array().unwrap();
-    assert_eq!(
-        (rounds.len(), &rounds[0]["proposal"], &rounds[0]["by"]),
-        (2, &json!("Buy a new lamp."), &json!("Keeper"))
-    );
-    assert_eq!(
-        rounds[0]["critiques"][0],
-        json!({"role": "Treasurer", "verdict": "reject", "critique": "So be it.", "must_change": ["too dear"]})
-    );
-    assert_eq!(found["dissent"], json!([]));
-    assert_eq!((partial.len(), &partial[1]["round"]), (2, &json!(2)));
-    assert!(progress.len() >= 2);
-    sums_up(&jobs, &result, 0);
-    assert!(jobs.upstream.requests().iter().all(|r| r.json().to_string().contains("It is from 1887.")));
-
-    jobs.repairs("catchball", payload.clone(), &debate(), "Treasurer").await;
-    // Nobody gives in, and the proposal stays as it is: more rounds would say the same.
-    let never = says(&json!({"verdict": "reject", "critique": "No.", "must_change": []}));
-    jobs.answers(&[(CRITIQUE, never.clone()), ("", Script::says("Buy a new lamp."))]);
-    let (stalled, ..) = jobs.run("catchball", payload.clone()).await;
-    assert_eq!(
-        (&stalled["result"]["outcome"], &stalled["result"]["dissent"][0]["critique"]),
-        (&json!("stalled"), &json!("No."))
-    );
-    let mut once = payload.clone();
-    once["max_rounds"] = json!(1);
-    let (limit, ..) = jobs.run("catchball", once).await;
-    assert_eq!(limit["result"]["outcome"], "limit", "{limit}");
-
-    let mut same = payload.clone();
-    same["roles"][2]["name"] = json!("Keeper");
-    jobs.refused("catchball", same, "TL1002", "two of the name `Keeper`").await;
-    jobs.refused(
-        "catchball",
-        json!({"model": "m", "task": "x", "roles": [{"name": "a"}]}),
-        "TL1010",
-        "/roles",
-    )
-    .await;
-    let mut large = payload.clone();
-    large["material"] = json!([long_text()]);
-    jobs.refused("catchball", large, "TL2335", "2000 tokens at once").await;
-    jobs.answers(&[
-        (CRITIQUE, never),
-        ("", Script::Ordinary(Shape { text: "word ".repeat(150), pieces: 150, ..Shape::default() })),
-    ]);
-    jobs.spends("catchball", payload).await;
-}
-
-const CLUSTER: &str = "You put answers to one question into clusters";
-const MERGE: &str = "You make one answer of several positions";
-
-fn wisdom() -> Vec<(&'static str, Script)> {
-    let clusters = json!({"clusters": [{"position": "Mend it.", "answers": ["A1", "A3"]}, {"position": "Buy one.", "answers": ["A2"]}]});
-    // It keeps silent about the dissent, also when it is told.
-    let merged = json!({"answer": "Mend the lamp.", "dissent": []});
-    vec![
-        (CLUSTER, says(&clusters)),
-        (MERGE, says(&merged)),
-        ("You answer a question", Script::says("Mend it soon.")),
-    ]
-}
-
-#[tokio::test]
-async fn many_answers_become_one_and_dissent_is_kept() {
-    let Some(jobs) = start(&[]).await else { return };
-    jobs.answers(&wisdom());
-    jobs.upstream.set("other", Script::says("Mend it soon."));
-    let payload = json!({"model": "m", "question": "What about the lamp?",
-        "answers": ["Mend it.", {"text": "Buy a new one.", "from": "the treasurer", "weight": 2}], "ask": [{"model": "other"}]});
-    let (result, partial, progress) = jobs.run("synthesize_wisdom", payload.clone()).await;
-    let found = &result["result"];
-    assert_eq!(found["answer"], "Mend the lamp.", "{result}");
-    assert_eq!(
-        found["clusters"][0],
-        json!({"position": "Mend it.", "answers": ["A1", "A3"], "weight": 2.0, "share": 0.5})
-    );
-    assert_eq!(
-        found["dissent"],
-        json!([{"cluster": 2, "position": "Buy one.", "share": 0.5, "answers": ["A2"], "why": null}])
-    );
-    assert_eq!(
-        found["answers"][2],
-        json!({"label": "A3", "from": "other", "weight": 1.0, "text": "Mend it soon."})
-    );
-    assert_eq!(found["models"], json!(["m", "other"]));
-    assert!(found["warnings"][0].as_str().unwrap().contains("C2 is missing"), "{found}");
-    assert_eq!((found["usage"]["calls"].as_u64(), found["usage"]["repairs"].as_u64()), (Some(4), Some(1)));
-    assert_eq!(
-        partial.iter().map(|p| p["kind"].as_str().unwrap()).collect::<Vec<_>>(),
-        ["answer", "clusters"]
-    );
-    assert_eq!(progress.last().unwrap()["fraction"], 1.0);
-
-    jobs.repairs("synthesize_wisdom", payload.clone(), &wisdom(), CLUSTER).await;
-    let mut one = payload.clone();
-    (one["answers"], one["ask"]) = (json!(["only"]), json!([]));
-    jobs.refused("synthesize_wisdom", one, "TL1002", "make 1 answers; 2 to 64").await;
-    let mut odd = payload.clone();
-    odd["answers"][1]["weight"] = json!(-1);
-    jobs.refused("synthesize_wisdom", odd, "TL1010", "/answers/1").await;
-    let mut nobody = payload.clone();
-    nobody["ask"][0]["model"] = json!("nobody");
-    jobs.refused("synthesize_wisdom", nobody, "TL2305", "nobody").await;
-    jobs.answers(&wisdom());
-    jobs.spends("synthesize_wisdom", payload).await;
 }

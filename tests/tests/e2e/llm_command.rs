@@ -239,35 +239,27 @@ async fn a_chat_asks_once_and_prints_what_comes() {
 #[tokio::test]
 async fn pieces_of_an_answer_are_printed_as_they_come() {
     let Some(models) = start(Options::no_workers()).await else { return };
-    let slow = Shape {
-        first_delay: std::time::Duration::from_secs(3),
-        text: "The lamp is lit.".into(),
-        ..Shape::default()
-    };
+    let delay = std::time::Duration::from_millis(400);
+    let slow = Shape { delay, text: "The lamp is lit.".into(), pieces: 4, ..Shape::default() };
     models.upstream.set("upstream-a", Script::Ordinary(slow));
     let bus = &models.stack.client.bus;
-    let mut started = Box::pin(bus.listen("events.llm_chat.*.started".to_owned()).await.unwrap());
+    let mut told = Box::pin(bus.listen("events.llm_chat.*.chunk".to_owned()).await.unwrap());
     bus.flush().await.unwrap();
     let mut asking = tasklane(&models.stack, &["llm", "chat", "What is it?"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (subject, ..) = tokio::time::timeout(PATIENCE, started.next()).await.unwrap().unwrap();
-    // In place of the service, while the provider still thinks.
-    for piece in ["The ", "lamp"] {
-        let chunk = subject.replace(".started", ".chunk");
-        bus.tell(chunk, Headers::new(), json!({"text": piece}).to_string().into()).await.unwrap();
-    }
+    let (subject, ..) = tokio::time::timeout(PATIENCE, told.next()).await.unwrap().unwrap();
     let mut out = asking.stdout.take().unwrap();
-    let mut first = [0; 8];
+    let mut first = [0; 4];
     tokio::time::timeout(PATIENCE, out.read_exact(&mut first)).await.unwrap().unwrap();
-    assert_eq!(&first, b"The lamp");
+    assert_eq!(&first, b"The ");
     let done = models.stack.client.record_now(subject.split('.').nth(2).unwrap()).await;
     assert!(done.is_none(), "it was printed before the answer was there");
     let mut rest = String::new();
     tokio::time::timeout(PATIENCE, out.read_to_string(&mut rest)).await.unwrap().unwrap();
-    assert_eq!(rest, " is lit.\n", "and once");
+    assert_eq!(rest, "lamp is lit.\n", "and once");
     assert!(asking.wait().await.unwrap().success());
 }
 

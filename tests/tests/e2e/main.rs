@@ -13,6 +13,7 @@ mod documents;
 mod durability;
 mod faults;
 mod jobs;
+mod jobs_of_many;
 mod llm_command;
 mod model_cache;
 mod model_tasks;

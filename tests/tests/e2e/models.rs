@@ -238,7 +238,16 @@ async fn a_call_is_a_span_with_what_it_used_or_what_was_wrong() {
     let spans = receiver.wait_for(both, PATIENCE).await.unwrap_or_else(|e| panic!("{e}"));
     let named = |name: &str| spans.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("{spans:?}"));
     let good = named("chat a");
-    assert_eq!(good.attribute("gen_ai.request.model"), Some("upstream-a"));
+    for (name, value) in [
+        ("gen_ai.request.model", "upstream-a"),
+        ("gen_ai.response.model", "upstream-a"),
+        ("gen_ai.request.max_tokens", "20"),
+        ("gen_ai.response.finish_reasons", "stop"),
+    ] {
+        assert_eq!(good.attribute(name), Some(value), "{name}: {good:?}");
+    }
+    let first: f64 = good.attribute("gen_ai.response.time_to_first_chunk").unwrap().parse().unwrap();
+    assert!(first > 0.0, "{first}");
     assert!(good.attribute("gen_ai.usage.output_tokens").is_some_and(|n| n.parse::<u64>().unwrap() > 0));
     assert_eq!(named("chat b").attribute("error.type"), Some("context_length_exceeded"));
 }

@@ -21,6 +21,8 @@ use super::{WorkerError, attempt, settle};
 
 /// A message that came without a free slot is handed back after this, for another replica may be idle.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Before a consumer that did not answer is asked again.
+const REST: Duration = Duration::from_millis(100);
 /// Messages of one lane that are taken before the others get a look.
 const BURST: usize = 64;
 
@@ -71,7 +73,7 @@ pub(crate) async fn run(
             }
         };
         if !lanes.take(lane, pulled) {
-            tracing::warn!(pool = %shared.pool, "a consumer of ours is gone; waiting until it is made again");
+            tracing::warn!(pool = %shared.pool, "a consumer of ours is gone, or has no leader; waiting for it");
             tokio::select! {
                 reopened = lanes.reopen(lane) => reopened?,
                 () = stop.cancelled() => {}
@@ -154,6 +156,8 @@ impl<'a> Lanes<'a> {
 
     async fn reopen(&mut self, lane: usize) -> Result<(), WorkerError> {
         let consumer = lane::consumer_name(&self.shared.pool, priority::ALL[lane]);
+        // A cluster tells of a consumer before this has the leader that answers.
+        tokio::time::sleep(REST).await;
         self.shared.bus.await_consumer(streams::WORK, &consumer).await;
         self.pullers[lane] = open(self.shared, lane).await?;
         self.pending[lane] = 0;
