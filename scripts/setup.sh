@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|litellm|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|openai-python|openai-node|ml-reference|litellm|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -24,8 +24,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/ways.sh"
 # shellcheck source=scripts/lib/tools.sh
 . "$here/lib/tools.sh"
+# shellcheck source=scripts/lib/libtorch.sh
+. "$here/lib/libtorch.sh"
 
-all="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
+all="nats-server nats-cli pdfium jaeger cargo-deny libtorch openai-python openai-node ml-reference"
 known="$all litellm"
 needed="nats-server pdfium"
 # Without this one nothing runs; without the others something is missing that is said.
@@ -41,6 +43,8 @@ purpose() {
         nats-cli) echo "optional: publish and look at tasks by hand; the tasklane command does it too" ;;
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
+        libtorch) echo "optional: runs models; without it the ml service alone is not built; LIBTORCH=<folder> names one" ;;
+        ml-reference) echo "only for 'make test': Python with torch, beside which the ml service is held" ;;
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
         litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;
     esac
@@ -106,12 +110,13 @@ for name in "${@:-needed}"; do
     case "$name" in
         all) for tool in $all; do tools+=("$tool"); done ;;
         needed) for tool in $needed; do tools+=("$tool"); done ;;
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | litellm)
-            tools+=("$name")
-            ;;
         *)
-            usage
-            die "unknown tool '$name'; known: $known, needed, all"
+            case " $known " in *" $name "*) ;; *)
+                usage
+                die "unknown tool '$name'; known: $known, needed, all"
+                ;;
+            esac
+            tools+=("$name")
             ;;
     esac
 done

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 release=https://github.com
+libtorch_archives=https://download.pytorch.org/libtorch/cpu
 
 first_existing() {
     local file
@@ -113,6 +114,14 @@ where_openai_node() {
     have node && version_at_least "$(node --version | tr -d v)" "$node_floor" && first_existing "$openai_node_cached"
 }
 get_openai_node() { way "npm" node_modules "$clients/node" "$openai_node_cached"; }
+
+# --- Python with torch and transformers, by its interpreter: what the ml service's answers are held against in tests.
+ml_reference_cached=$cache/python/ml-reference-$libtorch_version
+where_ml_reference() { first_existing "$ml_reference_cached/bin/python"; }
+get_ml_reference() {
+    way "pip, into an environment of its own (5 GB)" python_environment "$reference/requirements.txt" "$ml_reference_cached" 1800
+}
+
 # --- LiteLLM: what the load test compares model calls with. Large, and needed by nothing else.
 litellm_home=$cache/python/litellm-$litellm_version
 where_litellm() { first_existing "$litellm_home/bin/litellm"; }
