@@ -11,6 +11,7 @@ WORKDIR /src
 # Before the sources, so that a change of ours does not fetch it again.
 COPY scripts scripts
 COPY tests/clients tests/clients
+COPY services/ml/tests/reference services/ml/tests/reference
 RUN TASKLANE_CACHE=/opt/tasklane scripts/setup.sh pdfium libtorch
 COPY . .
 # Dependencies stay in the cache of the builder: what changed of ours is compiled again, and nothing else. Where libtorch
