@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|openai-python|openai-node|ml-reference|litellm|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|minilm|openai-python|openai-node|ml-reference|litellm|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -26,8 +26,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/tools.sh"
 # shellcheck source=scripts/lib/libtorch.sh
 . "$here/lib/libtorch.sh"
+# shellcheck source=scripts/lib/minilm.sh
+. "$here/lib/minilm.sh"
 
-all="nats-server nats-cli pdfium jaeger cargo-deny libtorch openai-python openai-node ml-reference"
+all="nats-server nats-cli pdfium jaeger cargo-deny libtorch minilm openai-python openai-node ml-reference"
 known="$all litellm"
 needed="nats-server pdfium"
 # Without this one nothing runs; without the others something is missing that is said.
@@ -44,6 +46,7 @@ purpose() {
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
         libtorch) echo "optional: runs models; without it the ml service alone is not built; LIBTORCH=<folder> names one" ;;
+        minilm) echo "optional: a small model for embeddings; without it the demonstration embeds nothing" ;;
         ml-reference) echo "only for 'make test': Python with torch, beside which the ml service is held" ;;
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
         litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;

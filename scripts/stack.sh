@@ -30,6 +30,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$repo/scripts/lib/temporary.sh"
 # shellcheck source=scripts/lib/demo.sh
 . "$repo/scripts/lib/demo.sh"
+# shellcheck source=scripts/lib/embeddings.sh
+. "$repo/scripts/lib/embeddings.sh"
 
 stack_dir=${STACK_DIR:-$repo}
 state=$stack_dir/.tasklane

