@@ -18,7 +18,9 @@ setup: ## Fetch the programs it runs with (nats-server, PDFium) into a cache; no
 build: ## Build the services and the command, optimised
 	@scripts/build.sh --release
 
-demo: setup build ## Show what it does: every document of examples/ through a running stack
+demo: ## Show what it does: every document of examples/ through a running stack, and a model (STACK_ML=no leaves models out)
+	@scripts/setup.sh needed $(if $(filter no,$(STACK_ML)),,libtorch minilm)
+	@scripts/build.sh --release
 	@scripts/stack.sh demo
 
 up: setup build ## Run NATS and all services here, until Ctrl-C

@@ -6,7 +6,7 @@ demo_model=minilm
 demo_question="How much does the restoration of the lighthouse cost?"
 
 embed_documents() {
-    local folder file chunked begun count=0
+    local folder file chunked begun count documents=0
     say_head "Embeddings: the documents' chunks as vectors, on libtorch"
     if ! ours models list --json 2>/dev/null | grep -q '"worker"'; then
         say_note "left out: no ml service runs ('scripts/setup.sh libtorch' and 'make build' make one)"
@@ -29,7 +29,8 @@ embed_documents() {
     for file in "$repo"/examples/documents/*; do
         # As long as the model reads at once.
         printf '{"content_base64":"%s","options":{"max_tokens":200}}' "$(base64 <"$file" | tr -d '\n')" >"$folder/payload"
-        chunked=$folder/$(basename "$file")
+        chunked=$folder/chunked
+        documents=$((documents + 1))
         if ! ours run document_chunk "@$folder/payload" --json >"$chunked" 2>&1; then
             embedding_failed "$chunked" "$folder"
             return 0
@@ -39,7 +40,7 @@ embed_documents() {
             "$chunked" >>"$folder/chunks"
     done
     count=$(wc -l <"$folder/chunks" | tr -d ' ')
-    say "  ${say_bold}ten documents are $count chunks$say_off  $say_dim$(seconds $(($(now_ms) - begun)))$say_off"
+    say "  ${say_bold}$documents documents are $count chunks$say_off  $say_dim$(seconds $(($(now_ms) - begun)))$say_off"
 
     begun=$(now_ms)
     {

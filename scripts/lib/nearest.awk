@@ -17,16 +17,15 @@ part ~ /^"result"/ && key == "vectors" && depth == 4 {
 
 END {
     if (vector != chunks + 1) { print "there are " vector " vectors of " chunks + 1 " texts"; exit 1 }
-    printf "%d vectors of %s numbers, %s tokens, by %s\n", vector, fact["dimensions"], fact["tokens"], fact["model"]
-    printf "in %s ms, of which pool %s worked %s ms\n", sum(fact["queue_wait_ms"], fact["processing_ms"]), fact["pool"], fact["processing_ms"]
-    print question
+    printf "%d vectors of %s numbers, of %s tokens, by %s in %.0f ms\n", vector, fact["dimensions"], fact["tokens"], bare(fact["model"]), fact["processing_ms"]
+    print "nearest to: " question
     for (shown = 1; shown <= 3 && shown <= chunks; shown++) {
         best = 0
         for (c = 1; c <= chunks; c++) if (!(c in told) && (best == 0 || cosine[c] > cosine[best])) best = c
         told[best] = 1
-        words = text[best]; gsub(/\\n/, " ", words); gsub(/\\"/, "'", words); gsub(/ +/, " ", words); gsub(/^"|"$/, "", words)
+        words = bare(text[best]); gsub(/\\n/, " ", words); gsub(/\\"/, "'", words); gsub(/#+ |[*]+/, "", words); gsub(/ +/, " ", words)
         printf "  %.2f  %-22s %s\n", cosine[best], document[best], words
     }
 }
 
-function sum(a, b) { return a + b }
+function bare(value) { gsub(/^"|"$/, "", value); return value }
