@@ -5,8 +5,8 @@
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
-# Without a name it gets what is needed to run everything: nats-server, pdfium, libtorch and a small model (0.6 GB to fetch). A
-# second run changes nothing.
+# Without a name it gets what is needed to run everything: nats-server, pdfium, libtorch and a small model (0.6 GB to
+# fetch; STACK_ML=no leaves the last two out). A second run changes nothing.
 # Cache: $TASKLANE_CACHE, else $XDG_CACHE_HOME/tasklane, else ~/.cache/tasklane.
 set -euo pipefail
 
@@ -33,6 +33,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 all="nats-server nats-cli pdfium jaeger cargo-deny libtorch minilm openai-python openai-node ml-reference"
 known="$all litellm"
 needed="nats-server pdfium libtorch minilm"
+if [ "${STACK_ML:-yes}" = no ]; then needed="nats-server pdfium"; fi
 # Without this one nothing runs; without the others something is missing that is said.
 essential=nats-server
 

@@ -88,10 +88,6 @@ start_all() {
 command_of_ours() { command -v tasklane 2>/dev/null || echo "$binaries/tasklane"; }
 
 ml_word() { if [ "$with_ml" = yes ]; then echo ", ml :$ml_port"; fi; }
-say_ml() {
-    if [ "$with_ml" = yes ] || [ "${STACK_ML:-yes}" != yes ]; then return 0; fi
-    say_note "without the ml service: libtorch is not there ('scripts/setup.sh libtorch' gets it, then 'make build')"
-}
 
 # Watches until everybody is asked to stop. Nobody is restarted in silence: who dies is shown with its last
 # words. The others go on, for its tasks wait in their lanes; without NATS nothing can, so then all stop.
@@ -152,7 +148,7 @@ up() {
         echo "with_jaeger=$with_jaeger"
     } >"$run/stack.env"
     say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)$(ml_word)"
-    say_ml
+    if [ -n "$without_ml_why" ]; then say_note "without the ml service: $without_ml_why"; fi
     say_note "logs: $logs   metrics: http://127.0.0.1:$router_port/metrics   monitoring: http://127.0.0.1:$nats_http_port"
     if [ "$with_jaeger" = yes ]; then say_note "traces: http://127.0.0.1:$jaeger_web_port"; fi
     say_note "try: $(command_of_ours) run echo '{\"hello\":\"world\"}'   or: make demo   (Ctrl-C stops everything)"

@@ -34,10 +34,17 @@ chosen() {
     done
 }
 
-# The ml service is built where libtorch is (scope.sh), and runs there. STACK_ML=no keeps it out.
-with_ml=no
+# The ml service runs where it could be built (scope.sh). STACK_ML=no keeps it out.
+with_ml=no without_ml_why=''
 choose_ml() {
-    if [ "${STACK_ML:-yes}" = yes ] && "$repo/scripts/setup.sh" --print-path libtorch >/dev/null 2>&1; then with_ml=yes; fi
+    if [ "${STACK_ML:-yes}" = no ]; then return; fi
+    if ! "$repo/scripts/setup.sh" --print-path libtorch >/dev/null 2>&1; then
+        without_ml_why="libtorch is not there ('scripts/setup.sh libtorch' gets it, then 'make build')"
+    elif [ ! -x "$binaries/tasklane-ml" ] && ! have "${CXX:-c++}"; then
+        without_ml_why="it was not built, for there is no C++ compiler '${CXX:-c++}'"
+    else
+        with_ml=yes
+    fi
 }
 
 with_jaeger=no
@@ -100,7 +107,7 @@ listen_variable() {
 nats_config() {
     local folder=$run/nats
     local config=nats-server.conf
-    if [ "${STACK_DURABILITY:-}" = fsync ]; then config=nats-server-fsync.conf; fi
+    if [ "${STACK_DURABILITY:-}" = fsync ]; then config="nats-server-fsync.conf"; fi
     if [ -z "${STACK_KEYS:-}" ]; then
         echo "$repo/config/$config"
         return
