@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|litellm|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|litellm|ml-peers|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -26,7 +26,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/tools.sh"
 
 all="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
-known="$all litellm"
+known="$all litellm ml-peers"
 needed="nats-server pdfium"
 # Without this one nothing runs; without the others something is missing that is said.
 essential=nats-server
@@ -43,6 +43,7 @@ purpose() {
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
         litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;
+        ml-peers) echo "only for 'tasklane-loadtest ml': the ml service is compared with it; not part of 'all'" ;;
     esac
 }
 
@@ -106,7 +107,7 @@ for name in "${@:-needed}"; do
     case "$name" in
         all) for tool in $all; do tools+=("$tool"); done ;;
         needed) for tool in $needed; do tools+=("$tool"); done ;;
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | litellm)
+        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | litellm | ml-peers)
             tools+=("$name")
             ;;
         *)

@@ -12,6 +12,11 @@ pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 15
 jaeger_version=1.76.0
 cargo_deny_version=0.20.2
 litellm_version=1.106.2 # compared with by the load test alone
+# What the load test compares the ml service with, and the package that has the model's weights.
+litserve_version=0.2.19
+sentence_transformers_version=6.2.0
+peers_torch_version=2.13.0
+minilm_version=0.1.0
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
 prometheus_version=3.15.0
