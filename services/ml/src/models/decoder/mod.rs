@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tch::Kind;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
 use self::cache::Cache;
 use self::engine::{Bounds, Engine, Job, Told};
@@ -134,7 +135,7 @@ impl Handle {
         let bounds = Bounds { sequences: batch.max_items, short: SHORT.min(long), long };
         let bytes = net.bytes();
         let engine = Engine::new(name.clone(), net, cache, voice.ends().to_vec(), voice.decode(), bounds);
-        let lane = Lane::start(name, engine, batch.max_waiting)?;
+        let lane = Lane::start(name, engine, batch.max_waiting, at.meters.of(name))?;
         let version = at.manifest.version.clone();
         Ok(Self(Arc::new(Inner { name: name.clone(), version, voice, lane, context, bytes, seats: reckon })))
     }
@@ -196,6 +197,7 @@ impl Handle {
             picking,
             stops: ask.stops,
             urgency,
+            came: Instant::now(),
             told,
         })?;
         Ok(Writing { prompt_tokens, cut_from: fitted.cut_from, picking, told: hears })
