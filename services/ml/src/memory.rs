@@ -1,6 +1,9 @@
-//! How much memory there is: of the machine, or of the container that this process runs in.
+//! How much memory there is: of the machine, or of the container that this process runs in; and that nobody here gets more.
 
 use std::path::Path;
+use std::sync::Once;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Where control groups (version 2) tell a container's limits.
 const CGROUP: &str = "/sys/fs/cgroup";
@@ -26,6 +29,25 @@ pub fn free_bytes() -> Option<u64> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
+}
+
+/// What this process maps beside what it uses: stacks of threads, and what the allocator keeps for later.
+const BESIDE: u64 = 2 << 30;
+
+/// Bounds what this process may map, once: who asks for more memory than there is is told so, instead of being given
+/// addresses that end the process when they are written to.
+pub fn bound() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let (machine, before) = (machine_bytes(), getrlimit(Resource::Data));
+        let most = machine.saturating_add(BESIDE);
+        if machine == 0 || before.current.is_some_and(|now| now <= most) {
+            return;
+        }
+        if let Err(e) = setrlimit(Resource::Data, Rlimit { current: Some(most), ..before }) {
+            tracing::warn!("what this process may map is not bounded: {e}");
+        }
+    });
 }
 
 fn limit() -> Option<u64> {

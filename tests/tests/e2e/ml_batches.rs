@@ -153,6 +153,7 @@ async fn memory_stays_flat_over_requests_of_mixed_lengths() {
         println!("{} requests: {:.1} MB", n - left, resident_mb(&ml).await);
     }
     let after = resident_mb(&ml).await;
-    // One tensor of the model's that stays behind of each request would be 30 MB.
-    assert!(after < before + 24.0, "from {before:.0} MB to {after:.0} MB over {n} requests");
+    // One tensor of the model's that stays behind of each request would be 16 KB each. It goes up and down by some 20 MB.
+    let most = before + 24.0 + n as f64 * 0.4e-3;
+    assert!(after < most, "from {before:.0} MB to {after:.0} MB over {n} requests");
 }

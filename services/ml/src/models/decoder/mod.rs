@@ -31,6 +31,7 @@ use crate::generate::prompt::{self, Truncate};
 use crate::generate::seats::Seats;
 use crate::manifest::{Kind as Of, Precision};
 use crate::memory::machine_bytes;
+use crate::text;
 
 /// Prompt tokens of a step in which others write: on two cores some 400 ms of a small model.
 const SHORT: usize = 256;
@@ -166,8 +167,7 @@ impl Handle {
     /// Where the prompt cannot be read or does not fit, or too much waits.
     pub async fn write(&self, ask: Ask, urgency: Urgency) -> Result<Writing, MlError> {
         let this = self.clone();
-        let begun = tokio::task::spawn_blocking(move || this.begin(ask, urgency)).await;
-        begun.map_err(|e| MlError::Internal(format!("reading a prompt: {e}")))?
+        text::reading(move || this.begin(ask, urgency)).await
     }
 
     /// The part of it that takes a core for a while.
