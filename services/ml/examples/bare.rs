@@ -2,6 +2,8 @@
 //! model folder and prints `{"tokens": ..., "close_ms": ..., "apart_ms": ...}`, the medians of that many passes one after the
 //! other, and of as many with APART ms between them. The load test holds a task beside it.
 
+#![expect(clippy::disallowed_methods, reason = "nothing else runs here")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

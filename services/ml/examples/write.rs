@@ -56,7 +56,15 @@ fn rate(engine: &mut Engine, texts: usize, prompt: usize, written: usize) -> (f6
     for i in 0..texts {
         let prompt = (0..prompt).map(|n| (n * 37 + i * 1_001) as u32 % 1_000).collect();
         let (stops, told) = (Vec::new(), told.clone());
-        engine.add(Job { prompt, room: written + 1, picking: Picking::GREEDY, stops, urgency, told });
+        engine.add(Job {
+            prompt,
+            room: written + 1,
+            picking: Picking::GREEDY,
+            stops,
+            urgency,
+            came: tokio::time::Instant::now(),
+            told,
+        });
     }
     let start = Instant::now();
     while engine.step(tokio::time::Instant::now()).written < texts {}

@@ -1,6 +1,9 @@
-//! How much memory there is: of the machine, or of the container that this process runs in.
+//! How much memory there is: of the machine, or of the container that this process runs in; and that nobody here gets more.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::MlError;
 
@@ -10,11 +13,17 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 const UNKNOWN: u64 = 4 << 30;
 /// A request that needs less is not worth asking the system for.
 const LITTLE: u64 = 64 << 20;
+/// What this process maps beside what it uses: stacks of threads, and what the allocator keeps for later.
+const BESIDE: u64 = 2 << 30;
 
 /// Memory that this process may have at most, in bytes.
 pub fn machine_bytes() -> u64 {
+    most().unwrap_or(UNKNOWN)
+}
+
+fn most() -> Option<u64> {
     let limits = groups().into_iter().filter_map(|group| number(&read(&group, "memory.max")?));
-    limits.chain(meminfo("MemTotal")).min().unwrap_or(UNKNOWN)
+    limits.chain(meminfo("MemTotal")).min()
 }
 
 /// Memory that can be had now without taking it from others, in bytes; `None` where nobody says.
@@ -38,6 +47,22 @@ pub fn admit(need: u64) -> Result<(), MlError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Bounds what this process may map, once: who asks for more memory than there is is told so, instead of being given
+/// addresses that end the process when they are written to.
+pub fn bound() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let Some(machine) = most() else { return };
+        let (most, before) = (machine.saturating_add(BESIDE), getrlimit(Resource::Data));
+        if before.current.is_some_and(|now| now <= most) {
+            return;
+        }
+        if let Err(e) = setrlimit(Resource::Data, Rlimit { current: Some(most), ..before }) {
+            tracing::warn!("what this process may map is not bounded: {e}");
+        }
+    });
 }
 
 fn free_of(group: &Path) -> Option<u64> {

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod http;
 pub mod keys;
 pub mod local;
+pub mod ml;
 pub mod nats;
 pub mod otlp;
 pub mod port;

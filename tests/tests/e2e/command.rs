@@ -15,19 +15,19 @@ fn tasklane(stack: &Stack, args: &[&str]) -> Command {
     command
 }
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Said {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.err))
     }
 }
 
-async fn say(stack: &Stack, args: &[&str]) -> Said {
+pub async fn say(stack: &Stack, args: &[&str]) -> Said {
     let ended = tokio::time::timeout(PATIENCE, tasklane(stack, args).output()).await;
     let Output { status, stdout, stderr } =
         ended.unwrap_or_else(|_| panic!("tasklane {args:?} does not end")).unwrap();

@@ -67,13 +67,14 @@ pub async fn load(args: LoadArgs, session: &Session) -> Result<Exit, CliError> {
     Ok(if all { Exit::Succeeded } else { Exit::Failed })
 }
 
-/// Takes a model out everywhere, and switches it off first: nobody loads it again for the switch.
+/// Takes a model out everywhere, and then switches it off: the switch alone would do, but tells nobody what it did. Who starts
+/// in between loads it for the switch, and takes it out with it.
 pub async fn unload(args: ModelArgs, session: &Session) -> Result<Exit, CliError> {
     let bus = session.bus().await?;
-    switch_off(&bus, &args.model).await?;
     let question = json!({"model": args.model.to_string()});
-    let answers =
-        everybody(&bus, session, subjects::MODELS_UNLOAD, &question, session.timeout(), None).await?;
+    let answers = everybody(&bus, session, subjects::MODELS_UNLOAD, &question, session.timeout(), None).await;
+    switch_off(&bus, &args.model).await?;
+    let answers = answers?;
     if session.json {
         let told: Vec<Value> = read(session, subjects::MODELS_UNLOAD, &answers)?;
         session.print(&json::indent(&json!({"workers": told}).to_string()))?;

@@ -39,6 +39,8 @@ struct Entry<R: Runner> {
 
 struct Queue<R: Runner> {
     waiting: Vec<Entry<R>>,
+    /// How many of them the metrics know.
+    told: usize,
     /// Threads that have nothing to do.
     idle: usize,
     closed: bool,
@@ -91,7 +93,7 @@ impl<R: Runner> Lane<R> {
             padded,
             idle: 1,
         };
-        let queue = Queue { waiting: Vec::new(), idle: runners.len(), closed: false };
+        let queue = Queue { waiting: Vec::new(), told: 0, idle: runners.len(), closed: false };
         let shared = Arc::new(Shared {
             model: model.to_owned(),
             queue: Mutex::new(queue),
@@ -136,7 +138,7 @@ impl<R: Runner> Lane<R> {
             queue.waiting.push(Entry { item, waiting, answer });
             coming.push(receiver);
         }
-        shared.meters.waiting(queue.waiting.len());
+        queue.tell(&shared.meters);
         drop(queue);
         shared.changed.notify_all();
         Ok(coming)
@@ -152,6 +154,11 @@ impl<R: Runner> Queue<R> {
     /// Drops those whom nobody waits for any more.
     fn forget_the_gone(&mut self) {
         self.waiting.retain(|entry| !entry.answer.is_closed());
+    }
+
+    fn tell(&mut self, meters: &OfModel) {
+        meters.waiting(self.told, self.waiting.len());
+        self.told = self.waiting.len();
     }
 
     /// Takes the entries at these indices out, in their order.
@@ -188,7 +195,7 @@ impl<R: Runner> Shared<R> {
                 plan::plan(now, &waiting, &Limits { idle: queue.idle, ..self.limits });
             // Both are indices of the same list, so both go out in one.
             let mut taken = queue.take(&[late.as_slice(), &batch].concat());
-            self.meters.waiting(queue.waiting.len());
+            queue.tell(&self.meters);
             let batch = taken.split_off(late.len());
             for entry in taken {
                 answer(entry.answer, Err(MlError::TooLate));

@@ -48,7 +48,7 @@ impl Meters {
                 ["model"],
                 &DURATION_BUCKETS,
             ),
-            tokens: metrics.counter("ml_tokens", "Tokens that models read", ["model"]),
+            tokens: metrics.counter("ml_tokens", "Tokens that models read and wrote", ["model"]),
             padding: metrics.counter(
                 "ml_padding_tokens",
                 "Tokens computed only to fill a batch up",
@@ -92,9 +92,10 @@ impl OfModel {
         self.wait.observe_duration(wait);
     }
 
-    /// Texts that wait now.
-    pub fn waiting(&self, texts: usize) {
-        self.waiting.set(i64::try_from(texts).unwrap_or(i64::MAX));
+    /// So many texts wait now, and as many as `before` did when this was last told. Versions of one name count together.
+    pub fn waiting(&self, before: usize, now: usize) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.waiting.add(count(now) - count(before));
     }
 
     /// A batch failed and is run again text by text.

@@ -63,12 +63,13 @@ impl<T> Turns<T> {
         None
     }
 
-    /// Nobody is served any more; what waits is dropped.
-    pub fn close(&self) {
+    /// Nobody is served any more; what waits is dropped. Says how many that were.
+    pub fn close(&self) -> usize {
         let mut state = self.lock();
         state.open = false;
-        state.waiting.clear();
+        let dropped = state.waiting.drain().count();
         self.bell.notify_all();
+        dropped
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -129,9 +130,9 @@ mod tests {
         while turns.waiting() == 1 {
             std::thread::yield_now();
         }
-        turns.close();
+        assert_eq!(turns.close(), 0);
         assert_eq!(taker.join().unwrap(), (Some("a"), None));
         turns.put(1, "late").unwrap();
-        assert_eq!(turns.take(), None);
+        assert_eq!((turns.take(), turns.close()), (None, 1));
     }
 }

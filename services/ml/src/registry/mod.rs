@@ -2,7 +2,8 @@
 //! room for them, those in use and those an operator keeps before the others.
 //!
 //! A task holds an `Arc` of its model: one that is unloaded or replaced goes on for the tasks that have it, and its memory
-//! counts until the last of them ends.
+//! counts until the last of them ends. Where only models in use stand in the way of another, no new task gets them, and the
+//! load waits until their tasks have ended.
 
 mod load;
 mod room;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tasklane_models::{Manifest, ModelName};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::MlError;
@@ -60,6 +62,18 @@ pub struct Loaded<M> {
     pub bytes: u64,
     /// How long fetching, loading and its examples took, in ms.
     pub took_ms: f64,
+    /// Tells when all of that is gone: fields are dropped in this order.
+    _gone: Gone,
+}
+
+/// Wakes those who wait for room when it is dropped.
+#[derive(Debug)]
+struct Gone(Arc<Notify>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
 }
 
 /// A handle to a model, which is in use while somebody has this: it stays in memory, and what it takes is counted.
@@ -100,6 +114,8 @@ struct Shared<L: Loader> {
     store: Store,
     budget: u64,
     state: Mutex<State<L::Model>>,
+    /// There may be more room than before.
+    roomier: Arc<Notify>,
     /// One at a time asks the store what there is.
     looking: tokio::sync::Mutex<Option<(Instant, Arc<Catalogue>)>>,
 }
@@ -107,8 +123,8 @@ struct Shared<L: Loader> {
 impl<L: Loader> Registry<L> {
     /// Models of a store that may take `budget` bytes together.
     pub fn new(loader: L, store: Store, budget: u64) -> Self {
-        let (state, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { shared: Arc::new(Shared { loader, store, budget, state, looking }) }
+        let (state, roomier, looking) = (Mutex::default(), Arc::default(), tokio::sync::Mutex::default());
+        Self { shared: Arc::new(Shared { loader, store, budget, state, roomier, looking }) }
     }
 
     /// The model of a name (`minilm`: the newest version; `minilm@2`), loaded if it is not. Of a name without a version the
@@ -180,7 +196,7 @@ impl<L: Loader> Registry<L> {
     /// # Errors
     /// It cannot be read.
     pub async fn catalogue(&self) -> Result<Arc<Catalogue>, MlError> {
-        self.shared.look(Duration::ZERO).await
+        self.shared.look(Instant::now(), Duration::ZERO).await
     }
 
     /// Looks for newer versions of what is loaded, and for others in place of the same, until the future is dropped. Each is
@@ -194,7 +210,7 @@ impl<L: Loader> Registry<L> {
 
     /// Looks once.
     pub async fn renew(&self) {
-        let catalogue = match self.shared.look(Duration::ZERO).await {
+        let catalogue = match self.shared.look(Instant::now(), Duration::ZERO).await {
             Ok(catalogue) => catalogue,
             Err(e) => return tracing::warn!("newer models are not looked for: {e}"),
         };
@@ -216,9 +232,8 @@ impl<L: Loader> Shared<L> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the store has, at most so old.
-    async fn look(&self, age: Duration) -> Result<Arc<Catalogue>, MlError> {
-        let asked = Instant::now();
+    /// What the store has, or had so long before somebody asked.
+    async fn look(&self, asked: Instant, age: Duration) -> Result<Arc<Catalogue>, MlError> {
         let mut known = self.looking.lock().await;
         // Who waited for another's look has what that one saw.
         if let Some((seen, catalogue)) = &*known
@@ -233,7 +248,12 @@ impl<L: Loader> Shared<L> {
     }
 
     async fn entry(&self, wanted: &ModelName, age: Duration) -> Result<Entry, MlError> {
-        let catalogue = self.look(age).await?;
+        let asked = Instant::now();
+        let mut catalogue = self.look(asked, age).await?;
+        if catalogue.find(wanted).is_none() {
+            // Nobody is told that there is none who asks for what came a moment ago.
+            catalogue = self.look(asked, Duration::ZERO).await?;
+        }
         match (catalogue.find(wanted), catalogue.why_not(wanted)) {
             (Some(entry), _) => Ok(entry.clone()),
             (None, Some(broken)) => {

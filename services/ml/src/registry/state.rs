@@ -49,6 +49,14 @@ pub struct Status {
     pub took_ms: f64,
 }
 
+/// What making room came to.
+pub struct Room<M> {
+    /// Who goes, to be dropped without the lock.
+    pub gone: Vec<Arc<Loaded<M>>>,
+    /// Whether there is room now.
+    pub enough: bool,
+}
+
 struct Slot<M> {
     loaded: Arc<Loaded<M>>,
     stamp: String,
@@ -116,31 +124,42 @@ impl<M> State<M> {
         self.coming.insert(name, (coming, 0));
     }
 
-    /// Makes room for a model that is coming. Who must go is returned, to be dropped without the lock.
+    /// Makes room for a model that is coming. Where only models in use stand in the way, no new task gets those that will
+    /// go, and there is enough when their tasks have ended: ask again then.
     ///
     /// # Errors
-    /// What could be had at most.
-    pub fn make_room(
-        &mut self,
-        name: &ModelName,
-        need: u64,
-        budget: u64,
-    ) -> Result<Vec<Arc<Loaded<M>>>, u64> {
+    /// What could be had at most, beside what is kept.
+    pub fn make_room(&mut self, name: &ModelName, need: u64, budget: u64) -> Result<Room<M>, u64> {
         if let Some((_, reserved)) = self.coming.get_mut(name) {
             *reserved = 0;
         }
         let names: Vec<ModelName> = self.slots.keys().cloned().collect();
-        let held = |name: &ModelName| {
-            let slot = &self.slots[name];
-            let stays = Arc::strong_count(&slot.loaded) > 1 || self.is_kept(name);
-            Held { bytes: slot.loaded.bytes, used: slot.used, stays }
+        let kept: u64 =
+            names.iter().filter(|name| self.is_kept(name)).map(|name| self.slots[name].loaded.bytes).sum();
+        let most = budget.saturating_sub(kept);
+        if need > most {
+            return Err(most);
+        }
+        let held = |in_use: bool| -> Vec<Held> {
+            let held = |name: &ModelName| {
+                let slot = &self.slots[name];
+                let stays = self.is_kept(name) || (in_use && Arc::strong_count(&slot.loaded) > 1);
+                Held { bytes: slot.loaded.bytes, used: slot.used, stays }
+            };
+            names.iter().map(held).collect()
         };
-        let held: Vec<Held> = names.iter().map(held).collect();
-        let go = room::make(need, budget, self.leaving_bytes() + self.reserved(), &held)?;
-        if let Some((_, reserved)) = self.coming.get_mut(name) {
+        let (idle, all) = (held(true), held(false));
+        let taken = self.leaving_bytes() + self.reserved();
+        let (go, enough) = match room::make(need, budget, taken, &idle) {
+            Ok(go) => (go, true),
+            // Where not even they are enough, others are on their way out already.
+            Err(_) => (room::make(need, budget, taken, &all).unwrap_or_default(), false),
+        };
+        if enough && let Some((_, reserved)) = self.coming.get_mut(name) {
             *reserved = need;
         }
-        Ok(go.into_iter().filter_map(|n| self.drop_slot(&names[n])).collect())
+        let gone = go.into_iter().filter_map(|n| self.drop_slot(&names[n])).collect();
+        Ok(Room { gone, enough })
     }
 
     /// A load has ended. What it replaces is returned, to be dropped without the lock.
@@ -197,8 +216,11 @@ impl<M> State<M> {
         let meant =
             |full: &ModelName| full.name == wanted.name && (wanted.version.is_none() || full == wanted);
         self.kept.retain(|kept| !meant(kept));
-        self.refused.retain(|refused, _| !meant(refused));
-        let names: Vec<ModelName> = self.slots.keys().filter(|full| meant(full)).cloned().collect();
+        // What had no room may have it now.
+        self.refused
+            .retain(|refused, (.., why)| !meant(refused) && !matches!(why, MlError::TooMuchMemory { .. }));
+        let mut names: Vec<ModelName> = self.slots.keys().filter(|full| meant(full)).cloned().collect();
+        names.sort();
         names.iter().filter_map(|name| self.drop_slot(name)).collect()
     }
 

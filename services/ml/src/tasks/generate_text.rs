@@ -152,7 +152,7 @@ pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result
 fn result(decoder: &Handle, text: &str, ended: Ended, prompt_tokens: usize) -> Value {
     let seconds = ended.took.as_secs_f64().max(1e-6);
     json!({
-        "model": decoder.name(),
+        "model": format!("{}@{}", decoder.name(), decoder.version()),
         "version": decoder.version(),
         "text": text,
         "finish_reason": Ending::word(ended.ending),

@@ -4,8 +4,34 @@ pub mod template;
 pub mod windows;
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use tokio::sync::Semaphore;
 
 pub use template::{Template, Tokens};
+
+use crate::error::MlError;
+use crate::torch::cores;
+
+/// Texts that are read at once. A thread for each task would take memory for each, and the cores are the same.
+static READING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2 * cores()));
+
+/// Reads text on a thread for what takes a while, when there is one free.
+///
+/// # Errors
+/// Those of the work, and its panic.
+pub async fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MlError> + Send + 'static,
+) -> Result<T, MlError> {
+    let lost = |e: &dyn std::fmt::Display| MlError::Internal(format!("reading a text broke off: {e}"));
+    // Held by the thread: who asked may be gone before it is done.
+    let turn = READING.acquire().await.map_err(|e| lost(&e))?;
+    let read = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    read.await.map_err(|e| lost(&e))?
+}
 
 /// The file's name in a model's folder.
 const FILE: &str = "tokenizer.json";

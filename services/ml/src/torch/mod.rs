@@ -5,6 +5,7 @@ pub mod packed;
 pub mod weights;
 
 use crate::error::MlError;
+use crate::memory;
 
 /// What computations run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,10 @@ impl Device {
     /// Where a GPU is asked for and there is none.
     pub fn of(setting: &str) -> Result<Self, MlError> {
         let there = tch::Cuda::is_available();
+        // Drivers of GPUs map far more than they use.
+        if !there {
+            memory::bound();
+        }
         match setting {
             "auto" => Ok(Self(if there { tch::Device::Cuda(0) } else { tch::Device::Cpu })),
             "cpu" => Ok(Self(tch::Device::Cpu)),

@@ -73,7 +73,15 @@ pub fn calm() -> Urgency {
 /// Hands over a text to be written.
 pub fn ask(engine: &mut Engine, prompt: &[u32], room: usize, picking: Picking, urgency: Urgency) -> Text {
     let (told, hears) = unbounded_channel();
-    engine.add(Job { prompt: prompt.to_vec(), room, picking, stops: Vec::new(), urgency, told });
+    engine.add(Job {
+        prompt: prompt.to_vec(),
+        room,
+        picking,
+        stops: Vec::new(),
+        urgency,
+        came: Instant::now(),
+        told,
+    });
     Text { hears, text: String::new(), ended: None }
 }
 

@@ -32,11 +32,6 @@ impl Counts {
     pub fn loads(&self) -> usize {
         self.loads.load(SeqCst)
     }
-
-    /// Unloading forgets that a model was refused.
-    pub fn forget_refusals<L: Loader>(&self, registry: &Registry<L>, model: &str) {
-        registry.unload(&model.parse().unwrap());
-    }
 }
 
 pub struct Counting(Arc<Counts>);

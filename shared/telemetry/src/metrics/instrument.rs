@@ -52,6 +52,11 @@ impl Gauge {
         self.0.dec();
     }
 
+    /// Adds so many, or takes them away.
+    pub fn add(&self, n: i64) {
+        self.0.inc_by(n);
+    }
+
     /// The value now.
     pub fn get(&self) -> i64 {
         self.0.get()

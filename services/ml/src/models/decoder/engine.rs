@@ -34,6 +34,8 @@ pub struct Job {
     pub stops: Vec<String>,
     /// How much it hurries.
     pub urgency: Urgency,
+    /// When it came.
+    pub came: Instant,
     /// Who wants to know. Whoever drops the other end wants no more.
     pub told: UnboundedSender<Told>,
 }
@@ -103,6 +105,8 @@ pub struct Engine {
     waiting: Vec<(Waiting<Instant>, Job)>,
     running: Vec<Sequence>,
     came: u64,
+    /// How long those waited that joined since somebody asked.
+    joined: Vec<Duration>,
     scores: Vec<f32>,
 }
 
@@ -116,8 +120,8 @@ impl Engine {
         decode: Arc<Decode>,
         bounds: Bounds,
     ) -> Self {
-        let (waiting, running, scores) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, net, cache, ends, decode, bounds, waiting, running, came: 0, scores }
+        let (waiting, running, joined, scores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { name, net, cache, ends, decode, bounds, waiting, running, came: 0, joined, scores }
     }
 
     /// Somebody who waits from now on.
@@ -131,6 +135,11 @@ impl Engine {
     /// How many wait, and how many are served.
     pub fn load(&self) -> (usize, usize) {
         (self.waiting.len(), self.running.len())
+    }
+
+    /// How long those waited that joined since this was last asked.
+    pub fn joined(&mut self) -> impl Iterator<Item = Duration> + '_ {
+        self.joined.drain(..)
     }
 
     /// Bytes held for keys and values.
@@ -232,6 +241,7 @@ impl Engine {
                 }
             };
             let (_, job) = self.waiting.remove(0);
+            self.joined.push(now.saturating_duration_since(job.came));
             self.running.push(Sequence {
                 tokens: job.prompt.clone(),
                 computed: 0,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::engine::{Engine, Job};
+use crate::batch::meters::OfModel;
 use crate::error::MlError;
 
 /// A model that nobody has asked for so long gives its memory for keys and values back.
@@ -38,6 +39,7 @@ pub struct Lane {
     name: String,
     jobs: Sender<Job>,
     figures: Arc<Figures>,
+    meters: OfModel,
     most: usize,
 }
 
@@ -46,15 +48,15 @@ impl Lane {
     ///
     /// # Errors
     /// Where there are no more threads.
-    pub fn start(name: &str, engine: Engine, most: usize) -> Result<Self, MlError> {
+    pub fn start(name: &str, engine: Engine, most: usize, meters: OfModel) -> Result<Self, MlError> {
         let (jobs, came) = channel();
         let figures = Arc::new(Figures::default());
-        let seen = Arc::clone(&figures);
+        let (seen, told) = (Arc::clone(&figures), meters.clone());
         std::thread::Builder::new()
             .name(format!("decoder {name}"))
-            .spawn(move || run(engine, &came, &seen))
+            .spawn(move || run(engine, &came, &seen, &told))
             .map_err(|e| MlError::Internal(format!("no thread for the model `{name}`: {e}")))?;
-        Ok(Self { name: name.to_owned(), jobs, figures, most })
+        Ok(Self { name: name.to_owned(), jobs, figures, meters, most })
     }
 
     /// Hands a text over.
@@ -66,7 +68,9 @@ impl Lane {
             self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(MlError::Crowded(self.name.clone()));
         }
-        self.jobs.send(job).map_err(|_| MlError::Gone(self.name.clone()))
+        self.jobs.send(job).map_err(|_| MlError::Gone(self.name.clone()))?;
+        self.meters.waiting(0, 1);
+        Ok(())
     }
 
     /// What it does, in numbers.
@@ -75,12 +79,18 @@ impl Lane {
     }
 }
 
-fn run(mut engine: Engine, jobs: &Receiver<Job>, figures: &Figures) {
+fn run(mut engine: Engine, jobs: &Receiver<Job>, figures: &Figures, meters: &OfModel) {
     // Of those counted as waiting, who is still on the way here.
     let mut known = 0;
     while take(&mut engine, jobs, &mut known) {
-        let did = engine.step(Instant::now());
+        let began = Instant::now();
+        let did = engine.step(began);
         let (waiting, running) = engine.load();
+        meters.waiting(known, waiting);
+        engine.joined().for_each(|wait| meters.waited(wait));
+        if did.sequences > 0 {
+            meters.ran(did.sequences, did.read + did.written, 0, began.elapsed());
+        }
         figures.waiting.fetch_sub(known - waiting, Ordering::Relaxed);
         known = waiting;
         figures.running.store(running, Ordering::Relaxed);

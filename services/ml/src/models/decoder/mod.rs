@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tch::Kind;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
 use self::cache::Cache;
 use self::engine::{Bounds, Engine, Job, Told};
@@ -30,6 +31,7 @@ use crate::generate::prompt::{self, Truncate};
 use crate::generate::seats::Seats;
 use crate::manifest::{Kind as Of, Precision};
 use crate::memory::machine_bytes;
+use crate::text;
 
 /// Prompt tokens of a step in which others write: on two cores some 400 ms of a small model.
 const SHORT: usize = 256;
@@ -130,7 +132,7 @@ impl Handle {
         let bounds = Bounds { sequences: batch.max_items, short: SHORT.min(long), long };
         let bytes = net.bytes();
         let engine = Engine::new(name.clone(), net, cache, voice.ends().to_vec(), voice.decode(), bounds);
-        let lane = Lane::start(name, engine, batch.max_waiting)?;
+        let lane = Lane::start(name, engine, batch.max_waiting, at.meters.of(name))?;
         let version = at.manifest.version.clone();
         Ok(Self(Arc::new(Inner { name: name.clone(), version, voice, lane, context, bytes, seats: reckon })))
     }
@@ -161,8 +163,7 @@ impl Handle {
     /// Where the prompt cannot be read or does not fit, or too much waits.
     pub async fn write(&self, ask: Ask, urgency: Urgency) -> Result<Writing, MlError> {
         let this = self.clone();
-        let begun = tokio::task::spawn_blocking(move || this.begin(ask, urgency)).await;
-        begun.map_err(|e| MlError::Internal(format!("reading a prompt: {e}")))?
+        text::reading(move || this.begin(ask, urgency)).await
     }
 
     /// The part of it that takes a core for a while.
@@ -192,6 +193,7 @@ impl Handle {
             picking,
             stops: ask.stops,
             urgency,
+            came: Instant::now(),
             told,
         })?;
         Ok(Writing { prompt_tokens, cut_from: fitted.cut_from, picking, told: hears })

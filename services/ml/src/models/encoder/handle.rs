@@ -16,7 +16,7 @@ use crate::memory;
 use crate::models::{Loading, Urgency};
 use crate::text::template::longest_first;
 use crate::text::windows::{self, windows};
-use crate::text::{Content, Template, Tokenizer, Tokens};
+use crate::text::{self, Content, Template, Tokenizer, Tokens};
 use crate::torch::weights::Weights;
 use crate::torch::{self, guard};
 
@@ -191,7 +191,7 @@ impl Handle {
         places: bool,
     ) -> Result<Vec<Read>, MlError> {
         let this = Arc::clone(&self.0);
-        blocking(move || {
+        text::reading(move || {
             let each = texts.iter().enumerate();
             each.map(|(n, text)| this.read(n, text, truncation, places)).collect()
         })
@@ -204,7 +204,7 @@ impl Handle {
     /// What the tokenizer says.
     pub async fn read_pairs(&self, question: String, passages: Vec<String>) -> Result<Vec<Read>, MlError> {
         let this = Arc::clone(&self.0);
-        blocking(move || {
+        text::reading(move || {
             // The question's tokens are made once for all passages.
             let question = this.content(&question, false)?.ids;
             passages.iter().map(|passage| this.pair(&question, passage)).collect()
@@ -243,16 +243,6 @@ fn reads(spec: &EncoderSpec, shape: &Shape) -> Result<usize, String> {
         0 => Ok(most),
         n if (8..=most).contains(&n) => Ok(n),
         n => Err(format!("`max_tokens` is {n}; it may be 8 to {most}")),
-    }
-}
-
-/// Runs what takes a while on a thread for such things.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, MlError> + Send + 'static,
-) -> Result<T, MlError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(e) => Err(MlError::Internal(format!("making tokens broke off: {e}"))),
     }
 }
 

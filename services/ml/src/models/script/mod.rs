@@ -39,11 +39,12 @@ struct Owner {
     bytes: u64,
     /// Of one call, beside its inputs.
     call_bytes: u64,
+    meters: OfModel,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.turns.close();
+        self.meters.waiting(self.turns.close(), 0);
     }
 }
 
@@ -79,6 +80,7 @@ impl Handle {
         module.f_set_eval().map_err(|e| refused(format!("{FILE}: {}", convert::reason(&e))))?;
         let turns = Arc::new(Turns::new(at.settings.batch.max_waiting));
         let threads = if at.settings.threads == 0 { torch::cores() } else { at.settings.threads };
+        let meters = at.meters.of(&at.manifest.name);
         let serving = Serving {
             module,
             device,
@@ -86,13 +88,13 @@ impl Handle {
             turns: Arc::clone(&turns),
             returns_tensor: Cell::new(false),
             threads,
-            meters: at.meters.of(&at.manifest.name),
+            meters: meters.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("ml-{}", at.manifest.name));
         thread
             .spawn(move || serving.run())
             .map_err(|e| MlError::Internal(format!("no thread for a model: {e}")))?;
-        Ok(Self { owner: Arc::new(Owner { turns, name, bytes, call_bytes: spec.memory_mb << 20 }) })
+        Ok(Self { owner: Arc::new(Owner { turns, name, bytes, call_bytes: spec.memory_mb << 20, meters }) })
     }
 
     /// Memory of its weights.
@@ -116,6 +118,7 @@ impl Handle {
         let call = Call { inputs, came: Instant::now(), until: urgency.until, answer };
         let name = || self.owner.name.to_string();
         self.owner.turns.put(urgency.priority, call).map_err(|_| MlError::Crowded(name()))?;
+        self.owner.meters.waiting(0, 1);
         answered.await.unwrap_or_else(|_| Err(MlError::Gone(name())))
     }
 
@@ -143,7 +146,7 @@ impl Serving {
         let _no_grad = tch::no_grad_guard();
         torch::use_threads(self.threads);
         while let Some(call) = self.turns.take() {
-            self.meters.waiting(self.turns.waiting());
+            self.meters.waiting(1, 0);
             self.meters.waited(call.came.elapsed());
             // Nobody waits any more.
             if call.answer.is_closed() {
