@@ -12,13 +12,13 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch the programs it runs with (nats-server, PDFium) into a cache; no root
+setup: ## Fetch what it runs with (nats-server, PDFium, libtorch, a small model) into a cache; no root (STACK_ML=no: no models)
 	@scripts/setup.sh needed
 
 build: ## Build the services and the command, optimised
 	@scripts/build.sh --release
 
-demo: setup build ## Show what it does: every document of examples/ through a running stack
+demo: setup build ## Show what it does: every document of examples/ through a running stack, and their chunks through a model
 	@scripts/stack.sh demo
 
 up: setup build ## Run NATS and all services here, until Ctrl-C

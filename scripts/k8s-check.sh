@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Renders the overlays of k8s/ and checks what comes out: every document against its schema, and what no schema can say
 # (k8s/check.py). Besides the overlays there are two that docs/kubernetes.md tells how to make: production without KEDA,
-# and production with a service that starts from nothing.
+# and production with models on GPU nodes that start from nothing.
 #
 #   scripts/k8s-check.sh
 #
@@ -106,9 +106,9 @@ find_python
 for overlay in k8s/overlays/*/; do render "$(basename "$overlay")" "$overlay"; done
 changed_copy without-keda 's|components/keda$|components/hpa|'
 render without-keda "$scratch/without-keda/k8s/overlays/production"
-changed_copy with-ml $'s|^  - ../../base$|&\\\n  - ../../base/ml|'
-files_of_the_page "$scratch/with-ml"
-render with-ml "$scratch/with-ml/k8s/overlays/production"
+changed_copy on-gpu $'s|^  - ../../components/monitoring$|&\\\n  - ../../components/gpu|'
+files_of_the_page "$scratch/on-gpu"
+render on-gpu "$scratch/on-gpu/k8s/overlays/production"
 
 PYTHONDONTWRITEBYTECODE=1 "$python" k8s/check.py . "$CARGO_TARGET_DIR" "${rendered[@]}" ||
     die "the Kubernetes manifests are not as they should be"

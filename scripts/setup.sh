@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|openai-python|openai-node|litellm|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|minilm|openai-python|openai-node|ml-reference|litellm|ml-peers|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
-# Without a name it gets what is needed to run: nats-server and pdfium. A second run changes nothing.
+# Without a name it gets what is needed to run everything: nats-server, pdfium, libtorch and a small model (0.6 GB to
+# fetch; STACK_ML=no leaves the last two out). A second run changes nothing.
 # Cache: $TASKLANE_CACHE, else $XDG_CACHE_HOME/tasklane, else ~/.cache/tasklane.
 set -euo pipefail
 
@@ -24,10 +25,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/ways.sh"
 # shellcheck source=scripts/lib/tools.sh
 . "$here/lib/tools.sh"
+# shellcheck source=scripts/lib/libtorch.sh
+. "$here/lib/libtorch.sh"
+# shellcheck source=scripts/lib/minilm.sh
+. "$here/lib/minilm.sh"
 
-all="nats-server nats-cli pdfium jaeger cargo-deny openai-python openai-node"
-known="$all litellm"
-needed="nats-server pdfium"
+all="nats-server nats-cli pdfium jaeger cargo-deny libtorch minilm openai-python openai-node ml-reference"
+known="$all litellm ml-peers"
+needed="nats-server pdfium libtorch minilm"
+if [ "${STACK_ML:-yes}" = no ]; then needed="nats-server pdfium"; fi
 # Without this one nothing runs; without the others something is missing that is said.
 essential=nats-server
 
@@ -41,8 +47,12 @@ purpose() {
         nats-cli) echo "optional: publish and look at tasks by hand; the tasklane command does it too" ;;
         jaeger) echo "optional: shows traces; without it none are kept" ;;
         cargo-deny) echo "only for 'make check': licences, bans and sources of dependencies" ;;
+        libtorch) echo "optional: runs models; without it the ml service alone is not built; LIBTORCH=<folder> names one" ;;
+        minilm) echo "optional: a small model for embeddings; without it the demonstration embeds nothing" ;;
+        ml-reference) echo "only for 'make test': Python with torch, beside which the ml service is held" ;;
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
         litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;
+        ml-peers) echo "only for 'tasklane-loadtest ml': the ml service is compared with it; not part of 'all'" ;;
     esac
 }
 
@@ -106,12 +116,13 @@ for name in "${@:-needed}"; do
     case "$name" in
         all) for tool in $all; do tools+=("$tool"); done ;;
         needed) for tool in $needed; do tools+=("$tool"); done ;;
-        nats-server | nats-cli | pdfium | jaeger | cargo-deny | openai-python | openai-node | litellm)
-            tools+=("$name")
-            ;;
         *)
-            usage
-            die "unknown tool '$name'; known: $known, needed, all"
+            case " $known " in *" $name "*) ;; *)
+                usage
+                die "unknown tool '$name'; known: $known, needed, all"
+                ;;
+            esac
+            tools+=("$name")
             ;;
     esac
 done

@@ -9,7 +9,8 @@
 #   scripts/stack.sh with COMMAND...   run a command with TASKLANE_NATS_URL set to a stack of its own
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
-# (NATS), 9470 to 9473 (router, generic, document, openai-proxy), 9480 (its API); STACK_<NAME>_PORT moves one, STACK_JAEGER=no leaves Jaeger out.
+# (NATS), 9470 to 9474 (router, generic, document, openai-proxy, ml), 9480 (the openai-proxy's API); STACK_<NAME>_PORT moves
+# one. STACK_JAEGER=no leaves Jaeger out, STACK_ML=no the ml service.
 # STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS. STACK_DURABILITY=fsync: acknowledged
 # means on the disk (docs/durability.md).
 set -euo pipefail
@@ -29,6 +30,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$repo/scripts/lib/temporary.sh"
 # shellcheck source=scripts/lib/demo.sh
 . "$repo/scripts/lib/demo.sh"
+# shellcheck source=scripts/lib/embeddings.sh
+. "$repo/scripts/lib/embeddings.sh"
 
 stack_dir=${STACK_DIR:-$repo}
 state=$stack_dir/.tasklane
@@ -84,6 +87,8 @@ start_all() {
 # The tasklane command as one would type it here.
 command_of_ours() { command -v tasklane 2>/dev/null || echo "$binaries/tasklane"; }
 
+ml_word() { if [ "$with_ml" = yes ]; then echo ", ml :$ml_port"; fi; }
+
 # Watches until everybody is asked to stop. Nobody is restarted in silence: who dies is shown with its last
 # words. The others go on, for its tasks wait in their lanes; without NATS nothing can, so then all stop.
 watch() {
@@ -129,6 +134,7 @@ up() {
     if pid=$(pid_of stack); then die "a stack runs already (pid $pid): 'make status' shows it, 'make down' stops it"; fi
     mkdir -p "$run" "$logs"
     choose_jaeger
+    choose_ml
     check_binaries
     check_variables
     clear_leftovers
@@ -141,7 +147,8 @@ up() {
         echo "nats_url=nats://127.0.0.1:$nats_port"
         echo "with_jaeger=$with_jaeger"
     } >"$run/stack.env"
-    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)"
+    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)$(ml_word)"
+    if [ -n "$without_ml_why" ]; then say_note "without the ml service: $without_ml_why"; fi
     say_note "logs: $logs   metrics: http://127.0.0.1:$router_port/metrics   monitoring: http://127.0.0.1:$nats_http_port"
     if [ "$with_jaeger" = yes ]; then say_note "traces: http://127.0.0.1:$jaeger_web_port"; fi
     say_note "try: $(command_of_ours) run echo '{\"hello\":\"world\"}'   or: make demo   (Ctrl-C stops everything)"
@@ -163,6 +170,7 @@ down() {
 status() {
     local name pid state_word code=0
     choose_jaeger
+    choose_ml
     if [ "$with_jaeger" = yes ] && ! pid_of jaeger >/dev/null; then with_jaeger=no; fi
     for name in $(members); do
         if ! pid=$(pid_of "$name"); then

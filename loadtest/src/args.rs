@@ -26,9 +26,23 @@ pub enum What {
     ModelMemory,
     /// Budgets of many tenants on replicas that are killed.
     ModelBudgets,
+    /// The ml service: the four below.
+    Ml,
+    /// Embeddings a second, beside sentence-transformers and LitServe.
+    MlEmbeddings,
+    /// What the platform adds to the forward pass of one short text.
+    MlLatency,
+    /// Tokens a second in the shape of Qwen3-0.6B, beside transformers.
+    MlGeneration,
+    /// Resident memory of the ml service over many texts.
+    MlMemory,
 }
 
 impl What {
+    fn is_ml(self) -> bool {
+        matches!(self, Self::MlEmbeddings | Self::MlLatency | Self::MlGeneration | Self::MlMemory)
+    }
+
     fn is_models(self) -> bool {
         matches!(self, Self::ModelLatency | Self::ModelThroughput | Self::ModelMemory | Self::ModelBudgets)
     }
@@ -51,7 +65,7 @@ pub enum Durability {
 #[derive(Debug, Clone, Parser)]
 #[command(name = "tasklane-loadtest", version)]
 pub struct Args {
-    /// What to measure; all of it where nothing is said.
+    /// What to measure; all of it but the ml service where nothing is said.
     #[arg(value_enum)]
     pub what: Vec<What>,
     /// Tasks of one throughput round.
@@ -93,6 +107,18 @@ pub struct Args {
     /// The LiteLLM to start; else as scripts/setup.sh says.
     #[arg(long, value_name = "PATH")]
     pub litellm: Option<PathBuf>,
+    /// Texts of a round of embeddings.
+    #[arg(long, default_value_t = 1_024, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(64..=100_000))]
+    pub ml_texts: usize,
+    /// Short texts of a round of the ml service's latency.
+    #[arg(long, default_value_t = 200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
+    pub ml_calls: usize,
+    /// Requests of the ml service's memory measurement.
+    #[arg(long, default_value_t = 100_000)]
+    pub ml_requests: usize,
+    /// The Python with sentence-transformers and LitServe; else as scripts/setup.sh says.
+    #[arg(long, value_name = "PATH")]
+    pub ml_python: Option<PathBuf>,
     /// What else LiteLLM is told, for example `--litellm-args=--run_granian`.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub litellm_args: Vec<String>,
@@ -133,14 +159,20 @@ impl Args {
             self.broken_streams = self.broken_streams.min(80);
             self.tenants = self.tenants.min(6);
             self.kills = self.kills.min(2);
+            self.ml_texts = self.ml_texts.min(64);
+            self.ml_calls = self.ml_calls.min(8);
+            self.ml_requests = self.ml_requests.min(400);
         }
         self
     }
 
     /// Whether something is to be measured.
     pub fn wants(&self, what: What) -> bool {
-        let all = self.what.is_empty() || what.is_models() && self.what.contains(&What::Models);
-        all || self.what.contains(&what)
+        // The ml service's others are gigabytes that not everybody has, so it is measured where it is named.
+        let group = if what.is_ml() { What::Ml } else { What::Models };
+        let all = self.what.is_empty() && !what.is_ml();
+        let whole = (what.is_ml() || what.is_models()) && self.what.contains(&group);
+        all || whole || self.what.contains(&what)
     }
 
     /// Length of one latency round.
@@ -162,6 +194,9 @@ mod tests {
         assert!(!args.wants(What::ModelLatency));
         let models = Args::try_parse_from(["x", "models"]).unwrap();
         assert!(models.wants(What::ModelBudgets) && !models.wants(What::Memory));
+        assert!(!models.wants(What::MlMemory) && !Args::try_parse_from(["x"]).unwrap().wants(What::MlMemory));
+        let ml = Args::try_parse_from(["x", "ml"]).unwrap();
+        assert!(ml.wants(What::MlMemory) && ml.wants(What::MlEmbeddings) && !ml.wants(What::ModelMemory));
         assert_eq!((args.tasks, args.rounds, args.latency_round()), (2_000, 1, Duration::from_secs(1)));
     }
 

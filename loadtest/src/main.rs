@@ -1,5 +1,5 @@
 //! Measures a running Tasklane: throughput beside the floor of the same hops, latency at a fixed rate, the price of
-//! tracing, memory over many tasks; and model calls through the openai-proxy.
+//! tracing, memory over many tasks; model calls through the openai-proxy; and the ml service.
 
 mod args;
 mod arrivals;
@@ -10,6 +10,7 @@ mod latency;
 mod load;
 mod marks;
 mod memory;
+mod ml;
 mod models;
 mod path;
 mod process;
@@ -94,6 +95,10 @@ async fn on_our_own(programs: &Programs, args: &Args, report: &mut Report) -> Re
     let models = [What::ModelLatency, What::ModelThroughput, What::ModelMemory, What::ModelBudgets];
     if models.into_iter().any(|what| args.wants(what)) {
         report.models = Some(models::measure(programs, args).await?);
+    }
+    let ml = [What::MlEmbeddings, What::MlLatency, What::MlGeneration, What::MlMemory];
+    if ml.into_iter().any(|what| args.wants(what)) {
+        report.ml = Some(ml::measure(programs, args).await?);
     }
     Ok(())
 }

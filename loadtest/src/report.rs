@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::latency::Latency;
 use crate::memory::Memory;
+use crate::ml::Ml;
 use crate::models::Models;
 use crate::throughput::Throughput;
 use crate::tracing::Tracing;
@@ -64,6 +65,8 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// Model calls.
     pub models: Option<Models>,
+    /// The ml service.
+    pub ml: Option<Ml>,
     /// The promises.
     pub bars: Vec<Bar>,
 }
@@ -80,6 +83,7 @@ impl Report {
             tracing: None,
             memory: None,
             models: None,
+            ml: None,
             bars: Vec::new(),
         }
     }
@@ -91,6 +95,7 @@ impl Report {
         self.bars.extend(self.tracing.iter().map(Tracing::bar));
         self.bars.extend(self.memory.iter().flat_map(Memory::bars));
         self.bars.extend(self.models.iter().flat_map(Models::bars));
+        self.bars.extend(self.ml.iter().flat_map(Ml::bars));
     }
 
     /// The bars, and where it was measured.

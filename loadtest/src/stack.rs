@@ -26,9 +26,10 @@ const START: Duration = Duration::from_secs(120);
 /// The services' own drain takes no longer when nothing runs.
 const STOP: Duration = Duration::from_secs(10);
 
-/// The services, and how each is told where its pages are.
-const SERVICES: [(&str, &str); 2] =
-    [("router", "TASKLANE_HTTP_LISTEN"), ("generic", "TASKLANE_WORKER_HTTP_LISTEN")];
+/// A service, how it is told where its pages are, and settings of its own.
+type Service<'a> = (&'static str, &'static str, &'a [(&'a str, String)]);
+const ROUTER: Service<'static> = ("router", "TASKLANE_HTTP_LISTEN", &[]);
+const GENERIC: Service<'static> = ("generic", "TASKLANE_WORKER_HTTP_LISTEN", &[]);
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -67,7 +68,7 @@ impl Stack {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn start(programs: &Programs, environment: &[(&str, String)]) -> Result<Self, LoadError> {
-        Self::with(programs, environment, &SERVICES).await
+        Self::with(programs, environment, &[ROUTER, GENERIC]).await
     }
 
     /// Starts the servers and the router alone.
@@ -75,27 +76,36 @@ impl Stack {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn without_workers(programs: &Programs) -> Result<Self, LoadError> {
-        Self::with(programs, &[], &SERVICES[..1]).await
+        Self::with(programs, &[], &[ROUTER]).await
+    }
+
+    /// Starts the servers, the router, and the ml service with these settings.
+    ///
+    /// # Errors
+    /// Where a program is missing or does not become ready.
+    pub async fn with_models(programs: &Programs, settings: &[(&str, String)]) -> Result<Self, LoadError> {
+        Self::with(programs, &[], &[ROUTER, ("ml", "TASKLANE_WORKER_HTTP_LISTEN", settings)]).await
     }
 
     async fn with(
         programs: &Programs,
         environment: &[(&str, String)],
-        services: &[(&str, &str)],
+        services: &[Service<'_>],
     ) -> Result<Self, LoadError> {
         let folder = tempfile::tempdir().map_err(LoadError::io("make a folder"))?;
         let mut stack =
             Self { url: String::new(), durability: programs.durability, members: Vec::new(), _folder: None };
         stack.start_servers(programs, folder.path()).await?;
         let mut ports = Vec::new();
-        for &(name, listen) in services {
+        for &(name, listen, own) in services {
             let port = free_port().await?;
             let mut service = Command::new(programs.services.join(format!("tasklane-{name}")));
             service.env("TASKLANE_NATS_URL", &stack.url).env(listen, format!("127.0.0.1:{port}"));
             service.env("TASKLANE_LOG_LEVEL", "warn").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
             service.envs(settings(name, programs.durability));
-            service.envs(environment.iter().map(|(key, value)| (key, value.as_str())));
-            stack.spawn(if name == "router" { "router" } else { "worker" }, service, folder.path())?;
+            service.envs(environment.iter().chain(own).map(|(key, value)| (key, value.as_str())));
+            let called = if name == "generic" { "worker" } else { name };
+            stack.spawn(called, service, folder.path())?;
             ports.push(port);
         }
         for port in ports {

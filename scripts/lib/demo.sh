@@ -1,4 +1,5 @@
-# The demonstration: every document of examples/ and a few small tasks, through a real stack.
+# The demonstration: every document of examples/ and a few small tasks, through a real stack, and where the ml service
+# runs, the documents' chunks as vectors.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # repo, run, binaries are set by stack.sh
 
@@ -24,6 +25,8 @@ demo() {
     for file in "$repo"/examples/documents/*; do
         show_task "$(basename "$file")" document_analysis "$file"
     done
+
+    embed_documents
 
     say_ok "$demo_done of $demo_tried tasks done in $(seconds $(($(now_ms) - begun)))"
     where_to_look

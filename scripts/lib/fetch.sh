@@ -109,14 +109,14 @@ pip_command() {
 }
 
 # Python packages, all of them named with their versions, in an environment of their own.
-python_environment() { # REQUIREMENTS FOLDER
+python_environment() { # REQUIREMENTS FOLDER [SECONDS]
     local python built=$scratch/environment
     if ! python=$(command -v python3 || command -v python); then
         echo "no Python is installed"
         return 1
     fi
     "$python" -m venv "$built" 2>&1 || return 1
-    within 300 "$built/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+    within "${3:-300}" "$built/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
         --only-binary :all: --timeout 5 --retries 1 --requirement "$1" 2>&1 || return 1
     install_folder "$built" "$2"
 }

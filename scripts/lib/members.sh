@@ -16,13 +16,35 @@ jaeger_admin_port=${STACK_JAEGER_ADMIN_PORT:-14269}
 proxy_port=${STACK_OPENAI_PROXY_PORT:-9473}
 proxy_api_port=${STACK_OPENAI_PROXY_API_PORT:-9480}
 
-services=(router generic document openai-proxy)
+ml_port=${STACK_ML_PORT:-9474}
+
+# All there are. Which of them run here, `chosen` says.
+services=(router generic document openai-proxy ml)
 
 # Everybody, in the order of starting; stopping goes the other way round, so that nobody loses its server.
 members() {
     echo nats
     if [ "$with_jaeger" = yes ]; then echo jaeger; fi
-    printf '%s\n' "${services[@]}"
+    chosen
+}
+chosen() {
+    local name
+    for name in "${services[@]}"; do
+        if [ "$name" != ml ] || [ "$with_ml" = yes ]; then echo "$name"; fi
+    done
+}
+
+# The ml service runs where it could be built (scope.sh). STACK_ML=no keeps it out.
+with_ml=no without_ml_why=''
+choose_ml() {
+    if [ "${STACK_ML:-yes}" = no ]; then return; fi
+    if ! "$repo/scripts/setup.sh" --print-path libtorch >/dev/null 2>&1; then
+        without_ml_why="libtorch is not there ('scripts/setup.sh libtorch' gets it, then 'make build')"
+    elif [ ! -x "$binaries/tasklane-ml" ] && ! have "${CXX:-c++}"; then
+        without_ml_why="it was not built, for there is no C++ compiler '${CXX:-c++}'"
+    else
+        with_ml=yes
+    fi
 }
 
 with_jaeger=no
@@ -52,6 +74,7 @@ health_port() {
         generic) echo "$generic_port" ;;
         document) echo "$document_port" ;;
         openai-proxy) echo "$proxy_port" ;;
+        ml) echo "$ml_port" ;;
     esac
 }
 health_path() {
@@ -84,7 +107,7 @@ listen_variable() {
 nats_config() {
     local folder=$run/nats
     local config=nats-server.conf
-    if [ "${STACK_DURABILITY:-}" = fsync ]; then config=nats-server-fsync.conf; fi
+    if [ "${STACK_DURABILITY:-}" = fsync ]; then config="nats-server-fsync.conf"; fi
     if [ -z "${STACK_KEYS:-}" ]; then
         echo "$repo/config/$config"
         return
@@ -117,10 +140,18 @@ our_variables() { compgen -e | grep '^TASKLANE_' | grep -vE '^TASKLANE_(CACHE|ST
 # A variable that no service knows is a mistake that must not pass silently.
 check_variables() {
     local name known
-    known=$(for name in "${services[@]}"; do "$(binary_of "$name")" --print-variables; done)
+    known=$(for name in $(chosen); do "$(binary_of "$name")" --print-variables; done)
     for name in $(our_variables); do
         grep -qx "$name" <<<"$known" || die "$name is set, and no service knows it: '--print-variables' of each lists them"
     done
+}
+
+# Where models are: what scripts/setup.sh got, unless the operator names another folder. Those of the object store are
+# unpacked beside the stack's other data.
+ml_models() {
+    if [ -z "${TASKLANE_MODELS_FOLDER:-}" ]; then mkdir -p "$cache/models"; fi
+    export TASKLANE_MODELS_FOLDER=${TASKLANE_MODELS_FOLDER:-$cache/models}
+    export TASKLANE_MODELS_CACHE=${TASKLANE_MODELS_CACHE:-$state/models}
 }
 
 # Becomes the member's process. Called in a process of its own.
@@ -150,6 +181,7 @@ run_member() {
                 export TASKLANE_API_LISTEN="127.0.0.1:$proxy_api_port"
                 export TASKLANE_PROVIDERS_FILE=${TASKLANE_PROVIDERS_FILE:-$repo/config/providers.toml}
             fi
+            if [ "$name" = ml ]; then ml_models; fi
             if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"

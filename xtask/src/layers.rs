@@ -52,6 +52,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("calamine", &["tasklane-document"]),
     ("axum", &["tasklane-runtime", "tasklane-openai-proxy"]),
     ("rhai", &["tasklane-generic"]),
+    ("tch", &["tasklane-ml"]),
+    ("torch-sys", &[]),
 ];
 
 /// Everything in the workspace that breaks the table, one sentence each.

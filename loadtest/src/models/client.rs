@@ -50,6 +50,11 @@ impl Request {
         }
     }
 
+    /// A call without a key.
+    pub fn post(path: &str, body: &serde_json::Value) -> Self {
+        Self::to(path, "none", body)
+    }
+
     /// A call of this path.
     fn to(path: &str, key: &str, body: &serde_json::Value) -> Self {
         let body = body.to_string();

@@ -4,7 +4,7 @@
 mod awake;
 mod books;
 mod budgets;
-mod client;
+pub mod client;
 mod crew;
 mod latency;
 mod litellm;

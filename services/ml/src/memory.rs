@@ -1,33 +1,45 @@
 //! How much memory there is: of the machine, or of the container that this process runs in; and that nobody here gets more.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Where control groups (version 2) tell a container's limits.
-const CGROUP: &str = "/sys/fs/cgroup";
+use crate::error::MlError;
 
-/// Memory that this process may have at most, in bytes; 0 where nobody says.
+/// Where control groups (version 2) are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// What is assumed where neither the machine nor a container says: few machines that run models have less.
+const UNKNOWN: u64 = 4 << 30;
+/// A request that needs less is not worth asking the system for.
+const LITTLE: u64 = 64 << 20;
+
+/// Memory that this process may have at most, in bytes.
 pub fn machine_bytes() -> u64 {
-    let total = meminfo("MemTotal").unwrap_or_default();
-    match limit() {
-        Some(limit) if total == 0 || limit < total => limit,
-        _ => total,
-    }
+    let limits = groups().into_iter().filter_map(|group| number(&read(&group, "memory.max")?));
+    limits.chain(meminfo("MemTotal")).min().unwrap_or(UNKNOWN)
 }
 
 /// Memory that can be had now without taking it from others, in bytes; `None` where nobody says.
 pub fn free_bytes() -> Option<u64> {
-    let machine = meminfo("MemAvailable");
-    let container = limit().and_then(|limit| {
-        // What files left in the cache is counted as used, and goes when it is needed.
-        let cached = field(&read("memory.stat")?, "inactive_file ")?;
-        Some(limit.saturating_sub(number(&read("memory.current")?)?.saturating_sub(cached)))
-    });
-    match (machine, container) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
+    groups().iter().filter_map(|group| free_of(group)).chain(meminfo("MemAvailable")).min()
+}
+
+/// Lets a request in that needs so many bytes, if they can be had now.
+///
+/// # Errors
+/// [`MlError::TooMuchMemory`].
+pub fn admit(need: u64) -> Result<(), MlError> {
+    if need < LITTLE {
+        return Ok(());
+    }
+    match free_bytes() {
+        Some(free) if need > free => Err(MlError::TooMuchMemory {
+            need_mb: need >> 20,
+            has_mb: free >> 20,
+            advice: "send less at once, or give the worker more memory",
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -41,7 +53,7 @@ pub fn bound() {
     ONCE.call_once(|| {
         let (machine, before) = (machine_bytes(), getrlimit(Resource::Data));
         let most = machine.saturating_add(BESIDE);
-        if machine == 0 || before.current.is_some_and(|now| now <= most) {
+        if before.current.is_some_and(|now| now <= most) {
             return;
         }
         if let Err(e) = setrlimit(Resource::Data, Rlimit { current: Some(most), ..before }) {
@@ -50,12 +62,27 @@ pub fn bound() {
     });
 }
 
-fn limit() -> Option<u64> {
-    number(&read("memory.max")?)
+fn free_of(group: &Path) -> Option<u64> {
+    let limit = number(&read(group, "memory.max")?)?;
+    // What files left in the cache is counted as used, and goes when it is needed.
+    let cached = field(&read(group, "memory.stat")?, "inactive_file ")?;
+    Some(limit.saturating_sub(number(&read(group, "memory.current")?)?.saturating_sub(cached)))
 }
 
-fn read(file: &str) -> Option<String> {
-    std::fs::read_to_string(Path::new(CGROUP).join(file)).ok()
+/// The control groups that this process is in, from its own up: each may have a limit.
+fn groups() -> Vec<PathBuf> {
+    let told = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    above(told.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/"))
+}
+
+/// A group and those above it. In a container that sees its own group alone, that is the root.
+fn above(path: &str) -> Vec<PathBuf> {
+    let own = Path::new(CGROUPS).join(path.trim_start_matches('/'));
+    own.ancestors().take_while(|group| group.starts_with(CGROUPS)).map(Path::to_owned).collect()
+}
+
+fn read(group: &Path, file: &str) -> Option<String> {
+    std::fs::read_to_string(group.join(file)).ok()
 }
 
 fn meminfo(name: &str) -> Option<u64> {
@@ -82,6 +109,20 @@ mod tests {
         assert_eq!(field(text, "MemAvailable:"), Some(22_213_456));
         assert_eq!(field("anon 5\ninactive_file 77\n", "inactive_file "), Some(77));
         assert_eq!((number("max\n"), number("1024\n")), (None, Some(1024)));
+    }
+
+    #[test]
+    fn every_group_above_counts() {
+        let of = |path: &str| above(path).iter().map(|g| g.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(of("/"), ["/sys/fs/cgroup/"]);
+        let service = ["/sys/fs/cgroup/a.slice/b.service", "/sys/fs/cgroup/a.slice", "/sys/fs/cgroup"];
+        assert_eq!(of("/a.slice/b.service"), service);
+    }
+
+    #[test]
+    fn what_never_fits_is_not_let_in() {
+        assert_eq!(admit(1), Ok(()));
+        assert!(matches!(admit(1 << 60), Err(MlError::TooMuchMemory { need_mb, .. }) if need_mb == 1 << 40));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{ModelName, StoreError};
 /// A file that is missing or not what the manifest says, or `to` that cannot be written.
 pub fn pack(folder: &Path, manifest: &Manifest, to: impl Write) -> Result<(), StoreError> {
     let unwritten = |e: std::io::Error| StoreError::io(Path::new("the archive"), &e);
+    folder::all_listed(folder, manifest)?;
     let mut archive = Builder::new(to);
     add(&mut archive, folder, manifest::FILE, None)?;
     for (file, sum) in &manifest.files {

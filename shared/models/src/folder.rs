@@ -35,8 +35,9 @@ pub fn manifest(folder: &Path) -> Result<(String, Manifest), StoreError> {
 /// Holds every file against its checksum, and returns how many bytes they have together.
 ///
 /// # Errors
-/// The first file that is missing or another one.
+/// The first file that is missing or another one; one that is [not listed](all_listed).
 pub fn verify(folder: &Path, manifest: &Manifest) -> Result<u64, StoreError> {
+    all_listed(folder, manifest)?;
     let mut total = 0;
     for (name, sum) in &manifest.files {
         let (bytes, found) = checksum(&folder.join(name))?;
@@ -46,6 +47,25 @@ pub fn verify(folder: &Path, manifest: &Manifest) -> Result<u64, StoreError> {
         total += bytes;
     }
     Ok(total)
+}
+
+/// Refuses a folder with a file that would be read and is not listed: nobody holds it against anything, and an archive of
+/// the model would lack it.
+///
+/// # Errors
+/// There is one; or the folder cannot be read.
+pub fn all_listed(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let failed = |e: std::io::Error| StoreError::io(folder, &e);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        // A name that is no text is none that a model reads.
+        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        if manifest.reads(&name) && !manifest.files.contains_key(&name) {
+            return Err(StoreError::Bad(format!(
+                "the file {name} lies in the folder and `[files]` does not list it: list it with its SHA-256, or take it away"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A file's size and its SHA-256 in hexadecimal digits.

@@ -1,5 +1,7 @@
 //! Archives: what is packed comes out again, and nothing else does.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{Read, Write as _};
 use std::path::Path;
 
@@ -75,6 +77,17 @@ fn what_is_not_what_the_manifest_says_is_neither_packed_nor_kept() {
     let error = archive::pack(dir.path(), &manifest, Vec::new()).unwrap_err().to_string();
     assert!(error.contains("`model.pt` has the checksum"), "{error}");
     assert!(matches!(folder::verify(dir.path(), &manifest), Err(StoreError::Bad(_))));
+    let mut unlisted = manifest.clone();
+    unlisted.files.remove("model.pt");
+    for refused in
+        [folder::verify(dir.path(), &unlisted).err(), archive::pack(dir.path(), &unlisted, Vec::new()).err()]
+    {
+        let told = refused.unwrap().to_string();
+        assert!(
+            told.contains("the file model.pt lies in the folder and `[files]` does not list it"),
+            "{told}"
+        );
+    }
     std::fs::remove_file(dir.path().join("model.pt")).unwrap();
     assert!(folder::verify(dir.path(), &manifest).unwrap_err().to_string().contains("is missing"));
 }

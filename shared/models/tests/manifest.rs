@@ -1,5 +1,7 @@
 //! Manifests: what is read, and every mistake with its line.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::json;
 use tasklane_models::manifest::{EncoderOutput, Kind, Pooling, Precision, parse};
 

@@ -161,6 +161,11 @@ fn result(decoder: &Handle, text: &str, ended: Ended, prompt_tokens: usize) -> V
     })
 }
 
+/// A seed that every reader of JSON gives back as it is: it has at most 53 bits.
+fn draw() -> u64 {
+    rand::random::<u64>() >> 11
+}
+
 /// The text that is told next, and how it ended where it did. Pieces that came while nobody listened are told together: an
 /// event each would cost more than it is worth.
 async fn next(told: &mut UnboundedReceiver<Told>, model: &str) -> (String, Option<Result<Ended, MlError>>) {
@@ -217,7 +222,7 @@ impl Wanted {
             top_k: self.top_k,
             top_p: self.top_p,
             repetition_penalty: self.repetition_penalty,
-            seed: self.seed.unwrap_or_else(rand::random),
+            seed: self.seed.unwrap_or_else(draw),
             stops: self.stop,
         })
     }

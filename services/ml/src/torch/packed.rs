@@ -33,6 +33,7 @@ const INSTANCE: &[u8] = b"\x80\x02c__torch__\nPacked\n)\x81}b.";
 const NO_CONSTANTS: &[u8] = b"\x80\x02).";
 
 /// Multiplies by packed weights.
+#[derive(Debug)]
 pub struct Packing {
     module: CModule,
 }

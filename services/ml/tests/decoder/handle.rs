@@ -69,7 +69,7 @@ pub fn ask(prompt: Prompt, max_tokens: usize) -> Ask {
 async fn hear(mut writing: Writing) -> (Vec<String>, Result<Ended, MlError>) {
     let mut pieces = Vec::new();
     loop {
-        match writing.told.recv().await.expect("it is told how it ended") {
+        match writing.told.recv().await.unwrap_or_else(|| panic!("it is not told how it ended")) {
             Told::Text(text) => pieces.push(text),
             Told::Ended(ended) => return (pieces, ended),
         }

@@ -13,7 +13,8 @@ pub fn run(script: &str, arguments: &[&Path]) -> Option<()> {
         return None;
     };
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(script);
-    let output = Command::new(python).arg(path).args(arguments).output().expect("Python runs");
+    let output = Command::new(python).arg(path).args(arguments).output();
+    let output = output.unwrap_or_else(|e| panic!("{script}: {e}"));
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     Some(())
 }

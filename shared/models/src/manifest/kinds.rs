@@ -56,6 +56,19 @@ pub fn read(root: &Section<'_>, files: &BTreeMap<String, String>, notes: &mut No
     })
 }
 
+/// Whether a model of this kind reads a file of this name, needed or not.
+pub fn reads(kind: &Kind, file: &str) -> bool {
+    let weights = file.ends_with(".safetensors") || file.ends_with(".safetensors.index.json");
+    let said = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+    match kind {
+        Kind::Encoder(_) => weights || ["config.json", "tokenizer.json"].contains(&file),
+        Kind::Decoder(_) => {
+            weights || ["config.json", "tokenizer.json"].contains(&file) || said.contains(&file)
+        }
+        Kind::Torchscript(_) => file == "model.pt",
+    }
+}
+
 fn encoder(root: &Section<'_>, notes: &mut Notes<'_>) -> Option<EncoderSpec> {
     let outputs = [
         ("embedding", EncoderOutput::Embedding),

@@ -43,6 +43,11 @@ impl Manifest {
         ModelName::exact(&self.name, &self.version)
     }
 
+    /// Whether a file of this name is read with the model where it lies in its folder.
+    pub fn reads(&self, file: &str) -> bool {
+        kinds::reads(&self.kind, file)
+    }
+
     /// What it is, in a word or two.
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {

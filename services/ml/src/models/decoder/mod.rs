@@ -38,15 +38,11 @@ const SHORT: usize = 256;
 /// Prompt tokens of a step in which nobody does; more would not be faster, and takes more memory.
 const LONG: usize = 2_048;
 
-/// Bytes for keys and values where a machine does not say how much memory it has.
-const UNKNOWN: u64 = 512 << 20;
-
 /// Bytes of a setting in MB; an eighth of what this process may have where it is 0.
 fn budget(setting_mb: u64) -> u64 {
-    match (setting_mb, machine_bytes()) {
-        (0, 0) => UNKNOWN,
-        (0, machine) => machine / 8,
-        (mb, _) => mb << 20,
+    match setting_mb {
+        0 => machine_bytes() / 8,
+        mb => mb << 20,
     }
 }
 

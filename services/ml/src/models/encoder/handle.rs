@@ -12,6 +12,7 @@ use super::shape::Shape;
 use crate::batch::{Lane, Runner};
 use crate::error::MlError;
 use crate::manifest::{EncoderSpec, Kind as ModelKind, Precision};
+use crate::memory;
 use crate::models::{Loading, Urgency};
 use crate::text::template::longest_first;
 use crate::text::windows::{self, windows};
@@ -35,6 +36,8 @@ struct Inner {
     tokenizer: Tokenizer,
     lane: Lane<Computing>,
     max_tokens: usize,
+    /// Tokens of a batch.
+    batch_tokens: usize,
     bytes: u64,
 }
 
@@ -143,7 +146,8 @@ impl Handle {
         let meters = at.meters.of(&at.manifest.name);
         let lane = Lane::start(&name, computing, &at.settings.batch, !on_cpu, meters)?;
         let bytes = weights.bytes();
-        Ok(Self(Arc::new(Inner { name, spec: spec.clone(), shape, tokenizer, lane, max_tokens, bytes })))
+        let (spec, batch_tokens) = (spec.clone(), at.settings.batch.max_tokens);
+        Ok(Self(Arc::new(Inner { name, spec, shape, tokenizer, lane, max_tokens, batch_tokens, bytes })))
     }
 
     /// Memory that it takes while it is loaded: its weights, and what a batch needs.
@@ -211,8 +215,11 @@ impl Handle {
     /// Asks for the numbers of all inputs, in their order.
     ///
     /// # Errors
-    /// The first that went wrong, with its place among the inputs.
+    /// The first that went wrong; [`MlError::TooMuchMemory`] before anything is done.
     pub async fn ask(&self, inputs: Vec<Tokens>, urgency: Urgency) -> Result<Vec<Vec<f32>>, MlError> {
+        let tokens = inputs.iter().map(|tokens| tokens.ids.len()).sum();
+        let this = &*self.0;
+        memory::admit(this.shape.request_bytes(this.spec.output, inputs.len(), tokens, this.batch_tokens))?;
         let mut rows = Vec::with_capacity(inputs.len());
         let mut inputs = inputs.into_iter().peekable();
         while inputs.peek().is_some() {

@@ -8,6 +8,7 @@ use super::net::{Layer, Linear, Net, Norm};
 use super::shape::{Family, Shape};
 use crate::manifest::{EncoderOutput, EncoderSpec};
 use crate::torch::Device;
+use crate::torch::packed::Packing;
 use crate::torch::weights::Weights;
 
 /// Names of one layer's parts, below the layer's own name.
@@ -77,7 +78,9 @@ pub fn net(
     let (hidden, table) = (shape.hidden, |name: &str, rows: i64, columns: i64| {
         weights.take(&format!("{prefix}embeddings.{name}.weight"), &[rows, columns])
     });
-    let layers = (0..shape.layers).map(|n| source.layer(&names, n, &shape)).collect::<Result<_, _>>()?;
+    let packing = Packing::find(kind, device.0);
+    let layer = |n| source.layer(&names, n, &shape).and_then(|layer| packed(layer, packing.as_ref()));
+    let layers = (0..shape.layers).map(layer).collect::<Result<_, _>>()?;
     Ok(Net {
         words: table("word_embeddings", shape.vocabulary, hidden)?,
         positions: table("position_embeddings", shape.positions, hidden)?,
@@ -90,8 +93,19 @@ pub fn net(
         head: source.head(spec, &shape)?,
         kind,
         attention: Attention::new(device.0, kind, padded),
+        packing,
         shape,
     })
+}
+
+/// A layer with its weights in the order in which they are multiplied by.
+fn packed(mut layer: Layer, packing: Option<&Packing>) -> Result<Layer, String> {
+    if let Some(packing) = packing {
+        for linear in [&mut layer.qkv, &mut layer.out, &mut layer.up, &mut layer.down] {
+            linear.weight = packing.pack(&linear.weight).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(layer)
 }
 
 impl Source<'_> {

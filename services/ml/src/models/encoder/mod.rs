@@ -5,6 +5,7 @@ pub mod handle;
 pub mod head;
 pub mod load;
 pub mod net;
+pub mod rows;
 pub mod score;
 pub mod shape;
 

@@ -1,12 +1,14 @@
 //! The forward pass of an encoder. All texts of a batch lie one after another without padding: everything but attention
-//! looks at one token at a time, so that nothing is computed for tokens that are not there.
+//! looks at one token at a time, so that next to nothing is computed for tokens that are not there.
 
 use tch::{Kind, Result, Tensor};
 
 use super::attention::Attention;
 use super::head::Head;
+use super::rows::rows;
 use super::shape::{Activation, Shape};
 use crate::text::Tokens;
+use crate::torch::packed::Packing;
 
 /// A linear layer.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Net {
     pub kind: Kind,
     /// How attention is computed.
     pub attention: Attention,
+    /// What multiplies by the layers' weights where they are packed.
+    pub packing: Option<Packing>,
 }
 
 /// A batch as it lies in memory.
@@ -86,8 +90,13 @@ impl Packed {
     /// # Errors
     /// What libtorch says.
     pub fn new(texts: &[&Tokens], shape: &Shape, device: tch::Device) -> Result<Self> {
+        let tokens = texts.iter().map(|tokens| tokens.ids.len()).sum();
+        // A GPU's kernels are made for all sizes.
+        let rows = if device == tch::Device::Cpu { rows(tokens) } else { tokens };
         let all = |one: &dyn Fn(&Tokens) -> Vec<i64>| {
-            let flat: Vec<i64> = texts.iter().flat_map(|tokens| one(tokens)).collect();
+            let mut flat: Vec<i64> = texts.iter().flat_map(|tokens| one(tokens)).collect();
+            // Rows that nobody looks at: a token and a position that every model has.
+            flat.resize(rows, 0);
             Tensor::f_from_slice(&flat)?.f_to_device(device)
         };
         let first = shape.first_position;
@@ -130,6 +139,14 @@ impl Linear {
         x.f_linear(&self.weight, Some(&self.bias))
     }
 
+    /// Applies it, where its weights may be packed.
+    fn by(&self, x: &Tensor, packing: Option<&Packing>) -> Result<Tensor> {
+        match packing {
+            Some(packing) => packing.linear(x, &self.weight, Some(&self.bias)),
+            None => self.run(x),
+        }
+    }
+
     pub(super) fn share(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
     }
@@ -154,14 +171,15 @@ impl Net {
     /// What libtorch says.
     pub fn forward(&mut self, batch: &Packed) -> Result<Tensor> {
         let mut x = self.embed(batch)?;
+        let packing = self.packing.as_ref();
         for layer in &self.layers {
-            let qkv = layer.qkv.run(&x.f_to_kind(self.kind)?)?;
+            let qkv = layer.qkv.by(&x.f_to_kind(self.kind)?, packing)?;
             let seen = self.attention.run(&qkv, &batch.lengths, self.shape.heads)?;
-            x = layer.out_norm.run(&x.f_add_(&layer.out.run(&seen)?)?)?;
-            let inner = activate(layer.up.run(&x.f_to_kind(self.kind)?)?, self.shape.activation)?;
-            x = layer.down_norm.run(&x.f_add_(&layer.down.run(&inner)?)?)?;
+            x = layer.out_norm.run(&x.f_add_(&layer.out.by(&seen, packing)?)?)?;
+            let inner = activate(layer.up.by(&x.f_to_kind(self.kind)?, packing)?, self.shape.activation)?;
+            x = layer.down_norm.run(&x.f_add_(&layer.down.by(&inner, packing)?)?)?;
         }
-        Ok(x)
+        x.f_narrow(0, 0, batch.tokens())
     }
 
     /// The answers: a row of 32-bit numbers for each text, or for each of its tokens.
@@ -218,6 +236,8 @@ impl Net {
             head: self.head.share(),
             kind: self.kind,
             attention: self.attention.fresh(),
+            // A module of one's own, for its calls are not made for several threads.
+            packing: self.packing.as_ref().and_then(|_| Packing::find(self.kind, self.words.device())),
         }
     }
 }

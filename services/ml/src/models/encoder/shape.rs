@@ -166,6 +166,25 @@ impl Shape {
         Ok(shape)
     }
 
+    /// Memory of a request, about: its tokens, what is put out (as numbers, and as the text of an answer), and the layer
+    /// that is computed of as many tokens as share a batch, in 32 bits.
+    pub fn request_bytes(
+        &self,
+        output: EncoderOutput,
+        texts: usize,
+        tokens: usize,
+        batch_tokens: usize,
+    ) -> u64 {
+        let [hidden, inner] = [self.hidden, self.inner].map(|n| u64::try_from(n).unwrap_or(0));
+        let (texts, tokens, labels) = (texts as u64, tokens as u64, self.labels.len() as u64);
+        let numbers = match output {
+            EncoderOutput::Embedding => texts * hidden,
+            EncoderOutput::Classes | EncoderOutput::Relevance => texts * labels,
+            EncoderOutput::TokenClasses => tokens * labels,
+        };
+        tokens * 16 + numbers * 20 + tokens.min(batch_tokens as u64) * 4 * (8 * hidden + 2 * inner)
+    }
+
     /// Tokens of a text that it can read.
     pub fn most_tokens(&self) -> usize {
         usize::try_from(self.positions - self.first_position).unwrap_or(0)

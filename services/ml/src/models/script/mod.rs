@@ -125,15 +125,7 @@ impl Handle {
     /// What it needs is told by the inputs, which libtorch copies, and by the manifest.
     fn admit(&self, inputs: &[Tensor]) -> Result<(), MlError> {
         let copied: usize = inputs.iter().map(|tensor| tensor.bytes().len()).sum();
-        let need = self.owner.call_bytes.saturating_add(copied as u64);
-        match memory::free_bytes() {
-            Some(free) if need > free => Err(MlError::TooMuchMemory {
-                need_mb: need >> 20,
-                has_mb: free >> 20,
-                advice: "send less at once, or give the worker more memory",
-            }),
-            _ => Ok(()),
-        }
+        memory::admit(self.owner.call_bytes.saturating_add(copied as u64))
     }
 }
 

@@ -1,0 +1,137 @@
+//! What the platform adds to one short text where little else goes on: from a task's submission to its result, beside the
+//! model's bare forward pass in a process of its own (the ml service's example `bare`). Rounds alternate.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::embeddings::{MODEL, payloads};
+use super::kit::{self, Kit};
+use super::stage::Stage;
+use super::tasks::Round;
+use super::texts::Texts;
+use crate::args::Args;
+use crate::error::LoadError;
+use crate::report::{Bar, line, median};
+use crate::stack::Programs;
+
+/// Tokens of the text, special ones included.
+const TOKENS: usize = 12;
+/// Between two texts: little else goes on.
+const APART: Duration = Duration::from_millis(50);
+/// What the platform may add, in ms.
+const MOST_MS: f64 = 2.0;
+
+/// What was measured, in ms: medians, round by round.
+#[derive(Debug, Serialize)]
+pub struct Latency {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Texts of a round.
+    pub texts: usize,
+    /// The forward pass, one after the other.
+    pub close_ms: Vec<f64>,
+    /// The forward pass, as far apart as the tasks.
+    pub apart_ms: Vec<f64>,
+    /// From submission to result.
+    pub task_ms: Vec<f64>,
+    /// Ninety-nine in a hundred tasks take less.
+    pub task_p99_ms: Vec<f64>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Where a task or a program fails.
+pub async fn measure(programs: &Programs, args: &Args, kit: &Kit) -> Result<Latency, LoadError> {
+    let (store, model) = kit.model(MODEL).await?;
+    let text = Texts::of(&model)?.of_length(TOKENS);
+    let texts = args.ml_calls;
+    let bare = kit::example(&programs.services, "bare")?;
+    let stage = Stage::start(programs, &store, MODEL).await?;
+    let tasks = payloads(&vec![text.clone(); texts], 1);
+    let round = Round { apart: APART, ..Round::of("embed_text", &tasks, 1) };
+    let mut found = Latency {
+        tokens: TOKENS,
+        texts,
+        close_ms: Vec::new(),
+        apart_ms: Vec::new(),
+        task_ms: Vec::new(),
+        task_p99_ms: Vec::new(),
+    };
+    // The first texts warm up, as they do in the bare program.
+    stage.tasks.run(&Round::of("embed_text", &tasks[..texts.div_ceil(4)], 1)).await?;
+    for _ in 0..args.rounds {
+        let (close, apart) = alone(&bare, &model, &text, texts).await?;
+        let mut each: Vec<f64> =
+            stage.tasks.run(&round).await?.each.iter().map(|took| took.as_secs_f64() * 1e3).collect();
+        each.sort_by(f64::total_cmp);
+        let p99 = each[(each.len() * 99 / 100).min(each.len() - 1)];
+        let task = median(each);
+        eprintln!("  forward pass {close:.2} ms, apart {apart:.2} ms; task {task:.2} ms, p99 {p99:.2} ms");
+        found.close_ms.push(close);
+        found.apart_ms.push(apart);
+        found.task_ms.push(task);
+        found.task_p99_ms.push(p99);
+    }
+    stage.stop().await?;
+    Ok(found)
+}
+
+/// The bare forward pass: one after the other, and apart.
+async fn alone(bare: &Path, model: &Path, text: &str, times: usize) -> Result<(f64, f64), LoadError> {
+    let mut command = Command::new(bare);
+    command.arg(model).arg(text).args([times.to_string(), APART.as_millis().to_string()]);
+    let ran = command.output().await.map_err(LoadError::io("start the example `bare`"))?;
+    let told: Option<Value> = serde_json::from_slice(&ran.stdout).ok();
+    let number = |name: &str| told.as_ref().and_then(|told| told[name].as_f64());
+    match (number("close_ms"), number("apart_ms"), told.as_ref().and_then(|told| told["tokens"].as_u64())) {
+        (Some(close), Some(apart), Some(tokens)) if tokens == TOKENS as u64 => Ok((close, apart)),
+        _ => Err(LoadError::Stack(format!(
+            "the example `bare` said: {}{}",
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr)
+        ))),
+    }
+}
+
+impl Latency {
+    /// What is added to the forward pass: the median of the rounds' differences.
+    fn added(&self, to: &[f64]) -> f64 {
+        median(self.task_ms.iter().zip(to).map(|(task, bare)| task - bare))
+    }
+
+    /// The bar: beside passes that follow one another, which are faster than those that do not.
+    pub fn bar(&self) -> Bar {
+        let added = self.added(&self.close_ms);
+        Bar {
+            promise: "one short text: at most 2 ms above the forward pass, p50",
+            measured: format!("{added:+.2} ms"),
+            met: added <= MOST_MS,
+        }
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let each = APART.as_millis();
+        line(
+            &mut out,
+            &format!("one text of {} tokens every {each} ms, {} a round, ms:", self.tokens, self.texts),
+        );
+        for (name, p50) in [
+            ("forward pass, one after the other", &self.close_ms),
+            ("forward pass, apart", &self.apart_ms),
+            ("task, p50", &self.task_ms),
+            ("task, p99", &self.task_p99_ms),
+        ] {
+            line(&mut out, &format!("  {name:<36} {:>6.2}", median(p50.iter().copied())));
+        }
+        let (close, apart) = (self.added(&self.close_ms), self.added(&self.apart_ms));
+        line(&mut out, &format!("  added: {close:+.2} to passes in a row, {apart:+.2} to passes apart"));
+        out
+    }
+}
