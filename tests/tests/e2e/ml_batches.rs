@@ -120,7 +120,8 @@ async fn of_calls_that_wait_the_urgent_goes_first_and_nobody_computes_what_nobod
 
 /// Requests of the measurement; `TASKLANE_TEST_ML_REQUESTS` says how many, where it shall be more.
 fn requests() -> usize {
-    std::env::var("TASKLANE_TEST_ML_REQUESTS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000)
+    let told = std::env::var_os("TASKLANE_TEST_ML_REQUESTS");
+    told.and_then(|n| n.to_str()?.parse().ok()).unwrap_or(2_000)
 }
 
 async fn embed_many(ml: &Served, n: usize) {

@@ -8,6 +8,10 @@ pub type Decode = dyn Fn(&[u32]) -> String + Send + Sync;
 /// So many tokens may wait for their character to be whole. One has at most four bytes, and a token at least one;
 /// past that they are no text, and are shown as what they are.
 const PATIENCE: usize = 8;
+/// Past this many, what they are is shown to the end: decoding ever more of them together would take ever longer.
+const ENOUGH: usize = 64;
+/// Replacement characters that an incomplete character may be decoded as: one, or one for each of its bytes.
+const TORN: usize = 3;
 
 /// The text of one sequence.
 #[derive(Debug)]
@@ -18,33 +22,54 @@ pub struct Speaker {
     context: usize,
     /// Tokens up to here are shown.
     shown: usize,
+    /// What is shown of those behind.
+    ahead: String,
     stops: Stops,
 }
 
 impl Speaker {
     /// A text that ends at any of these strings.
     pub fn new(stops: Vec<String>) -> Self {
-        Self { tokens: Vec::new(), context: 0, shown: 0, stops: Stops::new(stops) }
+        Self { tokens: Vec::new(), context: 0, shown: 0, ahead: String::new(), stops: Stops::new(stops) }
     }
 
     /// The text that a token makes ready to be shown, and whether a stop string ended it.
     pub fn add(&mut self, token: u32, decode: &Decode) -> (String, bool) {
         self.tokens.push(token);
         let new = self.new_text(decode);
-        if new.is_empty()
-            || (new.ends_with(char::REPLACEMENT_CHARACTER) && self.tokens.len() - self.shown < PATIENCE)
-        {
+        let waiting = self.tokens.len() - self.shown;
+        if new.is_empty() {
             return (String::new(), false);
         }
+        if new.ends_with(char::REPLACEMENT_CHARACTER) && waiting < ENOUGH {
+            return if waiting < PATIENCE { (String::new(), false) } else { self.go_ahead(&new) };
+        }
+        let piece = self.behind_what_is_ahead(&new);
         self.context = self.shown;
         self.shown = self.tokens.len();
-        self.stops.add(&new)
+        self.ahead.clear();
+        self.stops.add(&piece)
+    }
+
+    /// Shows what will not change any more, whatever follows: the last characters may still become another one.
+    fn go_ahead(&mut self, new: &str) -> (String, bool) {
+        let torn = new.chars().rev().take(TORN).take_while(|c| *c == char::REPLACEMENT_CHARACTER).count();
+        let ready = &new[..new.len() - torn * char::REPLACEMENT_CHARACTER.len_utf8()];
+        let piece = self.behind_what_is_ahead(ready);
+        self.ahead = ready.to_owned();
+        self.stops.add(&piece)
+    }
+
+    fn behind_what_is_ahead(&self, new: &str) -> String {
+        new[shared(&self.ahead, new)..].to_owned()
     }
 
     /// What is left when no token follows, and whether a stop string is in it.
     pub fn finish(&mut self, decode: &Decode) -> (String, bool) {
         let new = self.new_text(decode);
+        let new = self.behind_what_is_ahead(&new);
         self.shown = self.tokens.len();
+        self.ahead.clear();
         let (mut text, ended) = self.stops.add(&new);
         if !ended {
             text += &self.stops.rest();
@@ -57,15 +82,14 @@ impl Speaker {
         let before = decode(&self.tokens[context..shown]);
         let mut all = decode(&self.tokens[context..]);
         // What was shown may have ended in an incomplete character: then the shared beginning is what counts.
-        match all.get(before.len()..) {
-            Some(_) if all.starts_with(&before) => all.split_off(before.len()),
-            _ => {
-                let same = before.bytes().zip(all.bytes()).take_while(|(a, b)| a == b).count();
-                let same = (0..=same).rev().find(|n| all.is_char_boundary(*n)).unwrap_or(0);
-                all.split_off(same)
-            }
-        }
+        all.split_off(shared(&before, &all))
     }
+}
+
+/// How many bytes two texts begin with in common, in whole characters.
+fn shared(a: &str, b: &str) -> usize {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    (0..=same).rev().find(|n| b.is_char_boundary(*n)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -118,7 +142,25 @@ mod tests {
         assert!(ended && pieces.concat() == "a");
     }
 
+    #[test]
+    fn replacement_characters_of_the_text_itself_are_shown_as_they_are() {
+        for text in [
+            "\u{fffd}\u{fffd}\u{fffd}ü",
+            "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+            "\u{fffd}\u{fffd}東\u{fffd}🙂",
+        ] {
+            let (pieces, _) = speak(text.bytes().map(u32::from), &[]);
+            assert_eq!(pieces.concat(), text);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn replacement_characters_among_others_are_too(text in "[\u{fffd}aß🙂]{0,18}") {
+            let (pieces, _) = speak(text.bytes().map(u32::from), &[]);
+            prop_assert_eq!(pieces.concat(), text);
+        }
+
         #[test]
         fn pieces_are_the_whole(text in "\\PC{0,30}") {
             let (pieces, _) = speak(text.bytes().map(u32::from), &[]);
