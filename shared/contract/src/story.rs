@@ -140,9 +140,15 @@ pub fn count_lost(routed: &mut v1::Routed, delivered: u32, pool: &str) {
     }
 }
 
-/// Whether the worker of the last attempt died: the task may be the reason.
+/// Whether the task may be why its workers died: the last one did, and it was not the first or this is the last attempt.
+/// A worker that dies once leaves as many tasks as it had in hand, and hardly one of them is to blame; but whoever is not
+/// to blame must have an attempt left that nobody else can spoil.
 pub fn is_suspect(routed: &v1::Routed) -> bool {
-    routed.attempts.last().is_some_and(|a| a.outcome == outcome::LOST)
+    let lost = |a: &&v1::Attempt| a.outcome == outcome::LOST;
+    let tried = u32::try_from(routed.attempts.len()).unwrap_or(u32::MAX);
+    let again = routed.attempts.iter().filter(lost).count() > 1;
+    routed.attempts.last().as_ref().is_some_and(lost)
+        && (again || tried.saturating_add(1) >= routed.max_attempts.max(1))
 }
 
 /// The capability under which a task's lane and dead letters are filed.
@@ -152,4 +158,27 @@ pub fn capability(routed: &v1::Routed) -> &str {
         .as_ref()
         .and_then(|n| n.required_capabilities.first())
         .map_or(tasklane_domain::enrich::ANY_CAPABILITY, String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(attempts: &[&str], max_attempts: u32) -> bool {
+        let attempts = attempts
+            .iter()
+            .map(|outcome| v1::Attempt { outcome: (*outcome).to_owned(), ..Default::default() });
+        is_suspect(&v1::Routed { attempts: attempts.collect(), max_attempts, ..v1::Routed::default() })
+    }
+
+    #[test]
+    fn who_lost_two_workers_or_has_one_attempt_left_is_a_suspect() {
+        assert!(!after(&[], 3) && !after(&["failed"], 3));
+        assert!(!after(&["lost"], 3), "whoever was in hand when a worker died once");
+        assert!(after(&["lost", "lost"], 3) && after(&["lost", "lost"], 10));
+        assert!(after(&["lost", "failed", "lost"], 10));
+        assert!(after(&["lost"], 2) && after(&["failed", "lost"], 3), "the last attempt is its own");
+        assert!(!after(&["lost", "failed"], 3), "the last worker lived");
+        assert!(after(&["lost"], 0), "as where nothing is said: one attempt");
+    }
 }

@@ -21,7 +21,7 @@ async fn alert(slots: &str) -> Option<Served> {
 
 #[tokio::test]
 async fn a_killed_service_loses_nothing_and_repeats_nothing() {
-    let Some(mut ml) = alert("8").await else { return };
+    let Some(mut ml) = alert("64").await else { return };
     let client = ml.stack.client.clone();
     let ids: Vec<String> = (0..TASKS).map(|_| id::fresh()).collect();
     let payload = |n: usize| json!({"model": "tiny", "input": "fox ".repeat(n % 60)});

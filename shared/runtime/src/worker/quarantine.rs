@@ -1,4 +1,4 @@
-//! A task whose worker died runs alone: what killed one worker shall not take its neighbours along a second time.
+//! A task that is suspected of killing workers runs alone: it shall not take its neighbours along again.
 //! Others that are suspected of the same are not even in hand meanwhile: each death counts as an attempt of whatever
 //! was, and tasks that never began would use up their attempts beside the one that kills.
 
