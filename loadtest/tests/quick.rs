@@ -86,6 +86,42 @@ fn model_calls_are_measured(models: &Value) {
 }
 
 #[test]
+fn the_ml_service_is_measured_beside_the_others() {
+    let program = Path::new(env!("CARGO_BIN_EXE_tasklane-loadtest"));
+    if let Some(missing) =
+        ["tasklane-router", "tasklane-ml"].into_iter().find(|name| !program.with_file_name(name).exists())
+    {
+        println!("SKIPPED: ml: absent: {}", program.with_file_name(missing).display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let ran = Command::new(program)
+        .args(["ml-embeddings", "ml-memory", "--quick", "--json"])
+        .arg(&json)
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if said.contains("there is no nats-server") || said.contains("`scripts/setup.sh ml-peers`") {
+        println!("SKIPPED: ml: absent: nats-server, or the packages that the ml service is compared with");
+        return;
+    }
+    assert!(ran.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let embeddings = &report["ml"]["embeddings"];
+    assert_eq!((&embeddings["texts"], embeddings["ways"].as_array().map(Vec::len)), (&64.into(), Some(5)));
+    for way in embeddings["ways"].as_array().unwrap() {
+        assert!(way["rates"][0].as_f64().unwrap() > 0.0 && way["cpu_ms"][0].as_f64().unwrap() > 0.0, "{way}");
+    }
+    assert!(embeddings["cosines"][0]["least"].as_f64().unwrap() > 0.999, "{embeddings}");
+    let memory = &report["ml"]["memory"];
+    assert_eq!(
+        (&memory["requests"], memory["resident_kib"].as_array().map(Vec::len)),
+        (&400.into(), Some(20))
+    );
+}
+
+#[test]
 fn what_is_not_there_is_said_and_fails() {
     let program = env!("CARGO_BIN_EXE_tasklane-loadtest");
     let ran =

@@ -43,7 +43,7 @@ impl Ml {
     pub fn bars(&self) -> Vec<Bar> {
         let embeddings = self.embeddings.iter().flat_map(Embeddings::bars);
         let generation = self.generation.iter().flat_map(Generation::bars);
-        let latency = self.latency.iter().map(Latency::bar);
+        let latency = self.latency.iter().flat_map(Latency::bars);
         embeddings.chain(latency).chain(generation).chain(self.memory.iter().map(Memory::bar)).collect()
     }
 }
