@@ -1,7 +1,8 @@
 """sentence-transformers, called directly: `encode.py TEXTS`, a JSON list of strings.
 
 It answers each line that it reads, a JSON object, with a line:
-    {"do": "encode", "size": 32}        all texts once, in batches of so many: {"seconds": ...}
+    {"do": "encode", "size": 32, "texts": 256}
+                                        the first so many texts once, in batches of so many: {"seconds": ...}
     {"do": "vectors", "to": FILE}       the vectors in 32 bits, one after another as little-endian numbers:
                                         {"mean": ..., "least": ...}, the cosine of its own 16-bit vectors to them
 """
@@ -46,7 +47,7 @@ def main() -> None:
         else:
             with torch.inference_mode():
                 start = time.perf_counter()
-                model.encode(texts, batch_size=asked["size"])
+                model.encode(texts[:asked["texts"]], batch_size=asked["size"])
                 say({"seconds": time.perf_counter() - start})
 
 

@@ -121,7 +121,7 @@ pub async fn measure(programs: &Programs, args: &Args, kit: &Kit) -> Result<Embe
 async fn best_size(peer: &mut Peer) -> Result<usize, LoadError> {
     let mut best = (f64::INFINITY, 0);
     for size in SIZES {
-        let question = json!({"do": "encode", "size": size});
+        let question = json!({"do": "encode", "size": size, "texts": TRIED});
         let first = peer.seconds(&question).await?;
         let seconds = first.min(peer.seconds(&question).await?);
         eprintln!("  sentence-transformers in batches of {size}: {seconds:.2} s");
@@ -168,7 +168,11 @@ impl Field<'_> {
             0 => self.platform(&self.one, CLIENTS).await?,
             1 => self.platform(&self.one, IN_FLIGHT).await?,
             2 => self.platform(&self.several, SEVERAL.1).await?,
-            3 => self.peer.seconds(&json!({"do": "encode", "size": self.size})).await?,
+            3 => {
+                self.peer
+                    .seconds(&json!({"do": "encode", "size": self.size, "texts": self.texts.len()}))
+                    .await?
+            }
             _ => {
                 self.litserve.pause(false);
                 let took = self.litserve.run(&self.texts, CLIENTS).await?;

@@ -1,6 +1,6 @@
-//! What an embedding model's bare forward pass costs in this process, on all cores: `bare FOLDER TEXT TIMES APART` reads a
-//! model folder and prints `{"tokens": ..., "close_ms": ..., "apart_ms": ...}`, the medians of that many passes one after the
-//! other, and of as many with APART ms between them. The load test holds a task beside it.
+//! What an embedding model's bare forward pass costs in this process: `bare FOLDER TEXT TIMES APART THREADS` reads a model
+//! folder and prints `{"tokens": ..., "close_ms": ..., "apart_ms": ...}`, the medians of that many passes one after the other,
+//! and of as many with APART ms between them. The load test holds a task beside it.
 
 #![expect(clippy::disallowed_methods, reason = "nothing else runs here")]
 
@@ -51,13 +51,13 @@ fn passes(net: &mut Net, tokens: &Tokens, times: usize, apart: Duration) -> Resu
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, text, times, apart] = arguments.as_slice() else {
-        return Err("bare FOLDER TEXT TIMES APART".into());
+    let [folder, text, times, apart, threads] = arguments.as_slice() else {
+        return Err("bare FOLDER TEXT TIMES APART THREADS".into());
     };
     let (times, apart) = (times.parse::<usize>()?.max(1), Duration::from_millis(apart.parse()?));
     let (mut net, tokenizer) = open(Path::new(folder))?;
     let tokens = tokenizer.template().one(&tokenizer.tokens(text)?.ids);
-    torch::use_threads(torch::cores());
+    torch::use_threads(threads.parse()?);
     let _guard = tch::no_grad_guard();
     passes(&mut net, &tokens, WARM_UP, Duration::ZERO)?;
     let close = passes(&mut net, &tokens, times, Duration::ZERO)?;

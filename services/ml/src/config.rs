@@ -54,7 +54,7 @@ pub struct TorchConfig {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Tokens of one batch, padding included. On a CPU more make it slower: what a layer hands on must stay in the cache.
+    /// Tokens of one batch, padding included. Encoders on a CPU take less at once, for its caches.
     pub max_tokens: usize,
     /// Texts or sequences of one batch.
     pub max_items: usize,
@@ -88,7 +88,7 @@ impl Default for TorchConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { max_tokens: 1_024, max_items: 256, max_wait_ms: 0, max_waiting: 16_384, kv_memory_mb: 0 }
+        Self { max_tokens: 8_192, max_items: 256, max_wait_ms: 0, max_waiting: 16_384, kv_memory_mb: 0 }
     }
 }
 

@@ -140,7 +140,11 @@ impl<R: Runner> Lane<R> {
         }
         queue.tell(&shared.meters);
         drop(queue);
-        shared.changed.notify_all();
+        // A second thread would find nothing to do, and be in the way of the first on its core.
+        match coming.len() {
+            1 => shared.changed.notify_one(),
+            _ => shared.changed.notify_all(),
+        }
         Ok(coming)
     }
 
