@@ -1,7 +1,7 @@
 //! Model calls through the openai-proxy: what it adds to one, how many it can do beside LiteLLM, what it holds in memory,
 //! and whether its budgets hold when replicas die. Client and provider are ours, small, and on a thread each.
 
-mod awake;
+pub mod awake;
 mod books;
 mod budgets;
 pub mod client;
