@@ -13,8 +13,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Streams, buckets, the router's own consumers. Tries until it is done.
 pub async fn all(router: &Router) {
-    while let Err(e) = once(router).await {
-        tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
+    while !made(router).await {
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             () = router.stop.cancelled() => return,
@@ -28,8 +27,7 @@ pub async fn own(router: &Router) {
     while let Err(e) = consumers(router).await {
         tracing::error!("the router's consumers cannot be made now: {e}");
         let everything = async {
-            if let Err(e) = once(router).await {
-                tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
+            if !made(router).await {
                 tokio::time::sleep(AGAIN).await;
             }
         };
@@ -48,6 +46,15 @@ fn remedy(said: &str) -> &'static str {
     } else {
         ""
     }
+}
+
+/// Tries once, and says what is in the way.
+async fn made(router: &Router) -> bool {
+    let tried = once(router).await;
+    if let Err(e) = &tried {
+        tracing::error!("streams and buckets cannot be made now: {e}{}", remedy(&e.to_string()));
+    }
+    tried.is_ok()
 }
 
 async fn once(router: &Router) -> Result<(), tasklane_bus::BusError> {

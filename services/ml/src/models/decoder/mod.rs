@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::cache::Cache;
 use self::engine::{Bounds, Engine, Job, Told};
-use self::lane::{Figures, Lane};
+use self::lane::Lane;
 use self::net::Net;
 use self::shape::Shape;
 use self::voice::{Prompt, Voice};
@@ -150,11 +150,6 @@ impl Handle {
     /// The model's version.
     pub fn version(&self) -> &str {
         &self.0.version
-    }
-
-    /// What it does, in numbers.
-    pub fn figures(&self) -> &Arc<Figures> {
-        self.0.lane.figures()
     }
 
     /// Begins a text. Who drops it wants no more of it.
