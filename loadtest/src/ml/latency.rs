@@ -97,7 +97,8 @@ pub async fn measure(programs: &Programs, args: &Args, kit: &Kit) -> Result<Late
 
 impl Timing<'_> {
     async fn rounds(&self, rounds: u32) -> Result<Timed, LoadError> {
-        let paced = |task_type, payloads| Round { apart: APART, keep: true, ..Round::of(task_type, payloads, 1) };
+        let paced =
+            |task_type, payloads| Round { apart: APART, keep: true, ..Round::of(task_type, payloads, 1) };
         let mut timed = Timed::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // The first texts warm up, as they do in the bare program.

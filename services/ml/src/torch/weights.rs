@@ -150,11 +150,6 @@ impl Weights {
         self.read(name, place)
     }
 
-    /// The shape of a tensor.
-    pub fn shape(&self, name: &str) -> Option<&[i64]> {
-        self.places.get(name).map(|place| place.shape.as_slice())
-    }
-
     /// The number format in which a tensor lies in its file.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
         self.places.get(name).map(|place| place.dtype)
