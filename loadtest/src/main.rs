@@ -32,13 +32,17 @@ use stack::Programs;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::read();
-    match run(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("tasklane-loadtest: {e}");
-            ExitCode::FAILURE
-        }
+    // On a worker, as the services run: the thread that only waits would be woken for every result.
+    match tokio::spawn(async move { run(&args).await }).await {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => failed(&e),
+        Err(e) => failed(&e),
     }
+}
+
+fn failed(e: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("tasklane-loadtest: {e}");
+    ExitCode::FAILURE
 }
 
 async fn run(args: &Args) -> Result<(), LoadError> {

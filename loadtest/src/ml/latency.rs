@@ -57,6 +57,10 @@ pub struct Timed {
     pub task_p99_ms: Vec<f64>,
     /// Tasks that only ask what the model is: the platform's own share, on the machine as it was.
     pub hops_ms: Vec<f64>,
+    /// From the start of a task's attempt in the service to its result being made.
+    pub inside_ms: Vec<f64>,
+    /// The same of tasks that only ask what the model is.
+    pub hops_inside_ms: Vec<f64>,
 }
 
 /// What is timed.
@@ -93,7 +97,8 @@ pub async fn measure(programs: &Programs, args: &Args, kit: &Kit) -> Result<Late
 
 impl Timing<'_> {
     async fn rounds(&self, rounds: u32) -> Result<Timed, LoadError> {
-        let paced = |task_type, payloads| Round { apart: APART, ..Round::of(task_type, payloads, 1) };
+        let paced =
+            |task_type, payloads| Round { apart: APART, keep: true, ..Round::of(task_type, payloads, 1) };
         let mut timed = Timed::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // The first texts warm up, as they do in the bare program.
@@ -102,8 +107,11 @@ impl Timing<'_> {
         for _ in 0..rounds {
             let (close, apart) = self.alone(1).await?;
             let (cores_close, cores_apart) = self.alone(cores).await?;
-            let each = sorted(&self.stage.tasks.run(&paced("embed_text", &self.tasks)).await?);
-            let hops = median(sorted(&self.stage.tasks.run(&paced("model_info", &self.questions)).await?));
+            let embedded = self.stage.tasks.run(&paced("embed_text", &self.tasks)).await?;
+            let asked = self.stage.tasks.run(&paced("model_info", &self.questions)).await?;
+            let (each, hops) = (sorted(&embedded), median(sorted(&asked)));
+            timed.inside_ms.push(median(inside(&embedded)));
+            timed.hops_inside_ms.push(median(inside(&asked)));
             let p99 = each[(each.len() * 99 / 100).min(each.len() - 1)];
             let task = median(each);
             eprintln!(
@@ -146,6 +154,12 @@ fn sorted(done: &Done) -> Vec<f64> {
     each
 }
 
+/// How long each task of a round took in the service in ms, as its record says.
+fn inside(done: &Done) -> impl Iterator<Item = f64> {
+    let read = |record: &Bytes| serde_json::from_slice::<Value>(record).unwrap_or_default();
+    done.records.iter().filter_map(move |record| read(record)["timings"]["processing_ms"].as_f64())
+}
+
 impl Timed {
     /// What a task adds to the forward pass: the median of the rounds' differences.
     fn added(&self, to: &[f64]) -> f64 {
@@ -160,7 +174,9 @@ impl Timed {
             ("forward pass, all cores, apart", &self.cores_apart_ms),
             ("task, p50", &self.task_ms),
             ("task, p99", &self.task_p99_ms),
+            ("task, in the service, p50", &self.inside_ms),
             ("task that asks no model, p50", &self.hops_ms),
+            ("the same, in the service, p50", &self.hops_inside_ms),
         ] {
             line(out, &format!("  {name:<36} {:>6.2}", median(p50.iter().copied())));
         }

@@ -1,5 +1,5 @@
 //! How fast a decoder writes: `write FOLDER [f32]` reads a model's `config.json` and weights, in bf16 unless f32 is said,
-//! and prints tokens per second at 1 and at 8 texts, and of a prompt. `tests/reference/speed.py` asks transformers for
+//! and prints tokens per second at 1 and at 8 texts, and of a prompt. The load test's `peers/write.py` asks transformers for
 //! the same.
 
 use std::path::Path;

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_models::ModelName;
-use tasklane_runtime::bus::endpoint::{About, Asked, Service};
+use tasklane_runtime::bus::endpoint::{About, Answers, Asked, Service};
 use tasklane_runtime::bus::{Bus, BusError};
 use tasklane_runtime::contract::{Refusal, code, subjects};
 
@@ -38,7 +38,7 @@ pub async fn serve<L: Loader>(bus: &Bus, registry: &Registry<L>, worker: &str) -
     };
     let (registry, own) = (registry.clone(), worker.to_owned());
     let on_request = move |asked| answer(registry.clone(), own.clone(), asked);
-    bus.serve_each(about, worker, &ENDPOINTS, on_request).await
+    bus.serve(about, Answers::Each(worker), &ENDPOINTS, on_request).await
 }
 
 async fn answer<L: Loader>(registry: Registry<L>, worker: String, asked: Asked) {

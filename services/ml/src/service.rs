@@ -17,7 +17,11 @@ use crate::manifest::{EncoderOutput, Kind, Manifest, Precision};
 use crate::models::{Loading, Settings, Urgency, decoder, encoder, script};
 use crate::registry::{InUse, Loader, Registry};
 use crate::store::Store;
-use crate::tasks::{classify_text, embed_text, generate_text, ml_inference, model_info, rerank};
+use crate::tasks::classify_text::ClassifyText;
+use crate::tasks::embed_text::EmbedText;
+use crate::tasks::of_encoder::{Encoders, example, task_type};
+use crate::tasks::rerank::Rerank;
+use crate::tasks::{generate_text, ml_inference, model_info};
 use crate::torch::Device;
 use crate::{inquiries, memory, switches};
 
@@ -82,9 +86,9 @@ impl Loader for Models {
         let urgency = Urgency { priority: 0, until: Instant::now() + EXAMPLE };
         match model {
             Model::Encoder(handle) => match handle.spec().output {
-                EncoderOutput::Embedding => embed_text::example(handle, input, urgency).await,
-                EncoderOutput::Relevance => rerank::example(handle, input, urgency).await,
-                _ => classify_text::example(handle, input, urgency).await,
+                EncoderOutput::Embedding => example::<EmbedText>(handle, input, urgency).await,
+                EncoderOutput::Relevance => example::<Rerank>(handle, input, urgency).await,
+                _ => example::<ClassifyText>(handle, input, urgency).await,
             },
             Model::Decoder(handle) => generate_text::example(handle, input, urgency).await,
             Model::Script(handle) => ml_inference::example(handle, input, urgency).await,
@@ -110,7 +114,7 @@ impl Served {
     }
 }
 
-impl embed_text::Encoders for Served {
+impl Encoders for Served {
     async fn encoder(&self, name: &str) -> Result<(InUse<encoder::Handle>, String), MlError> {
         let pick = |model: &Model| match model {
             Model::Encoder(handle) => Some(handle.clone()),
@@ -172,9 +176,9 @@ pub async fn run(config: MlConfig) -> Result<(), String> {
     let following = tokio::spawn(async move { follower.follow().await });
     let served = Arc::new(Served(registry.clone()));
     let ended = worker
-        .task(embed_text::task_type(Arc::clone(&served)))
-        .task(classify_text::task_type(Arc::clone(&served)))
-        .task(rerank::task_type(Arc::clone(&served)))
+        .task(task_type::<EmbedText>(Arc::clone(&served)))
+        .task(task_type::<ClassifyText>(Arc::clone(&served)))
+        .task(task_type::<Rerank>(Arc::clone(&served)))
         .task(generate_text::task_type(Arc::clone(&served)))
         .task(ml_inference::task_type(served))
         .task(model_info::task_type(registry))

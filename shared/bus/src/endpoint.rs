@@ -65,6 +65,15 @@ pub struct About {
     pub version: &'static str,
 }
 
+/// Who answers a request, where several processes run the same service.
+#[derive(Debug, Clone, Copy)]
+pub enum Answers<'a> {
+    /// One of them, whichever: they share the requests.
+    One,
+    /// Each of them for itself, this one under its own name. Who asks waits for [several answers](Bus::ask_all).
+    Each(&'a str),
+}
+
 /// A running service: it stops when dropped.
 pub struct Service {
     _service: service::Service,
@@ -72,13 +81,13 @@ pub struct Service {
 
 impl Bus {
     /// Starts a NATS service with one endpoint per subject; every request goes to `on_request`, in a task of its own.
-    /// Several processes with the same service share the requests.
     ///
     /// # Errors
     /// [`BusError::JetStream`].
     pub async fn serve<F, Fut>(
         &self,
         about: About,
+        answers: Answers<'_>,
         endpoints: &[(&str, &str)],
         on_request: F,
     ) -> Result<Service, BusError>
@@ -86,40 +95,11 @@ impl Bus {
         F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.serve_in(about, about.name, endpoints, on_request).await
-    }
-
-    /// As [`Bus::serve`], and every request goes to every process that serves: each answers for itself, and who asks
-    /// waits for [several answers](Bus::ask_all). `own` is this process's name.
-    ///
-    /// # Errors
-    /// [`BusError::JetStream`].
-    pub async fn serve_each<F, Fut>(
-        &self,
-        about: About,
-        own: &str,
-        endpoints: &[(&str, &str)],
-        on_request: F,
-    ) -> Result<Service, BusError>
-    where
-        F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        // The protocol wants a group that shares the requests: one of a single member.
-        self.serve_in(about, &format!("{}-{own}", about.name), endpoints, on_request).await
-    }
-
-    async fn serve_in<F, Fut>(
-        &self,
-        about: About,
-        group: &str,
-        endpoints: &[(&str, &str)],
-        on_request: F,
-    ) -> Result<Service, BusError>
-    where
-        F: Fn(Asked) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
+        // The protocol wants a group that shares the requests: where each answers, one of a single member.
+        let group = match answers {
+            Answers::One => about.name.to_owned(),
+            Answers::Each(own) => format!("{}-{own}", about.name),
+        };
         let failed = |e: &dyn std::fmt::Display| BusError::js(format!("start the service {}", about.name), e);
         let running = self
             .client

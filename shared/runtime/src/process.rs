@@ -47,10 +47,13 @@ impl LogConfig {
 
 /// Runs a service as a process: logs and traces around it, and the exit code that says how it ended: 2 where it could not
 /// begin, 1 where it failed.
-pub async fn main<E: Display>(
+///
+/// It runs on the runtime's workers, not on the thread that calls this: what the connection hands on to it then stays on
+/// one thread, instead of waking another for every message.
+pub async fn main<E: Display + Send + 'static>(
     service: &str,
     log: &LogConfig,
-    run: impl Future<Output = Result<(), E>>,
+    run: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> ExitCode {
     let guard = match start(service, log) {
         Ok(guard) => guard,
@@ -59,11 +62,16 @@ pub async fn main<E: Display>(
             return ExitCode::from(2);
         }
     };
-    let ended = run.await;
+    let ended = tokio::spawn(run).await;
     // What is said after this reaches the log, but no collector of traces.
     guard.shutdown();
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => {
+            tracing::error!("{service} ends: {e}");
+            ExitCode::FAILURE
+        }
+        // It panicked, and has said so itself.
         Err(e) => {
             tracing::error!("{service} ends: {e}");
             ExitCode::FAILURE

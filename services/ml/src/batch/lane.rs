@@ -41,15 +41,16 @@ struct Queue<R: Runner> {
     waiting: Vec<Entry<R>>,
     /// How many of them the metrics know.
     told: usize,
-    /// Threads that have nothing to do.
-    idle: usize,
+    /// Threads that have nothing to do, whoever was busy last at the end: its core is awake and has the weights in its caches.
+    idle: Vec<usize>,
     closed: bool,
 }
 
 struct Shared<R: Runner> {
     model: String,
     queue: Mutex<Queue<R>>,
-    changed: Condvar,
+    /// One for each thread: which of them wakes is ours to say.
+    changed: Vec<Condvar>,
     limits: Limits,
     max_waiting: usize,
     meters: OfModel,
@@ -70,7 +71,7 @@ impl<R: Runner> Clone for Lane<R> {
 impl<R: Runner> Drop for Door<R> {
     fn drop(&mut self) {
         self.0.queue().closed = true;
-        self.0.changed.notify_all();
+        self.0.changed.iter().for_each(Condvar::notify_one);
     }
 }
 
@@ -93,21 +94,22 @@ impl<R: Runner> Lane<R> {
             padded,
             idle: 1,
         };
-        let queue = Queue { waiting: Vec::new(), told: 0, idle: runners.len(), closed: false };
+        let threads = runners.len();
+        let queue = Queue { waiting: Vec::new(), told: 0, idle: (0..threads).collect(), closed: false };
         let shared = Arc::new(Shared {
             model: model.to_owned(),
             queue: Mutex::new(queue),
-            changed: Condvar::new(),
+            changed: (0..threads).map(|_| Condvar::new()).collect(),
             limits,
             max_waiting: batch.max_waiting,
             meters,
         });
         let lane = Self(Arc::new(Door(Arc::clone(&shared))));
-        for mut runner in runners {
+        for (me, mut runner) in runners.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name(format!("model {model}"))
-                .spawn(move || shared.serve(&mut runner))
+                .spawn(move || shared.serve(me, &mut runner))
                 .map_err(|e| MlError::Internal(format!("no thread for the model `{model}`: {e}")))?;
         }
         Ok(lane)
@@ -139,12 +141,7 @@ impl<R: Runner> Lane<R> {
             coming.push(receiver);
         }
         queue.tell(&shared.meters);
-        drop(queue);
-        // A second thread would find nothing to do, and be in the way of the first on its core.
-        match coming.len() {
-            1 => shared.changed.notify_one(),
-            _ => shared.changed.notify_all(),
-        }
+        shared.wake(&queue);
         Ok(coming)
     }
 
@@ -180,23 +177,32 @@ impl<R: Runner> Shared<R> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The life of a thread.
-    fn serve(&self, runner: &mut R) {
-        while let Some((batch, alone)) = self.next() {
-            self.run(runner, batch, alone);
-            self.queue().idle += 1;
+    /// Wakes one thread, which wakes the next where it leaves something to do: a second one that finds nothing would only be
+    /// in the way of the first.
+    fn wake(&self, queue: &Queue<R>) {
+        if let Some(changed) = queue.idle.last().and_then(|&thread| self.changed.get(thread)) {
+            changed.notify_one();
         }
     }
 
-    /// Waits for the next batch; `None`: the lane is closed.
-    fn next(&self) -> Option<(Vec<Entry<R>>, bool)> {
+    /// The life of a thread.
+    fn serve(&self, me: usize, runner: &mut R) {
+        while let Some((batch, alone)) = self.next(me) {
+            self.run(runner, batch, alone);
+            self.queue().idle.push(me);
+        }
+    }
+
+    /// Waits for this thread's next batch; `None`: the lane is closed.
+    fn next(&self, me: usize) -> Option<(Vec<Entry<R>>, bool)> {
+        let changed = self.changed.get(me)?;
         let mut queue = self.queue();
         loop {
             queue.forget_the_gone();
             let now = Instant::now();
             let waiting: Vec<Waiting> = queue.waiting.iter().map(|entry| entry.waiting).collect();
             let Plan { late, batch, again_at } =
-                plan::plan(now, &waiting, &Limits { idle: queue.idle, ..self.limits });
+                plan::plan(now, &waiting, &Limits { idle: queue.idle.len(), ..self.limits });
             // Both are indices of the same list, so both go out in one.
             let mut taken = queue.take(&[late.as_slice(), &batch].concat());
             queue.tell(&self.meters);
@@ -205,18 +211,21 @@ impl<R: Runner> Shared<R> {
                 answer(entry.answer, Err(MlError::TooLate));
             }
             if !batch.is_empty() {
-                queue.idle = queue.idle.saturating_sub(1);
-                return Some((batch, queue.waiting.is_empty() && queue.idle > 0));
+                queue.idle.retain(|&thread| thread != me);
+                if !queue.waiting.is_empty() {
+                    self.wake(&queue);
+                }
+                return Some((batch, queue.waiting.is_empty() && !queue.idle.is_empty()));
             }
             if queue.closed {
                 return None;
             }
             queue = match again_at {
                 Some(at) => {
-                    let wait = self.changed.wait_timeout(queue, at.saturating_duration_since(now));
+                    let wait = changed.wait_timeout(queue, at.saturating_duration_since(now));
                     wait.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                None => changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }

@@ -7,6 +7,7 @@ pub mod turns;
 
 use std::path::Path;
 
+use tasklane_runtime::Ctx;
 use tokio::time::Instant;
 
 use crate::batch::Meters;
@@ -47,4 +48,11 @@ pub struct Urgency {
     pub priority: u8,
     /// When nobody wants the answer any more.
     pub until: Instant,
+}
+
+impl Urgency {
+    /// That of a task.
+    pub fn of(ctx: &Ctx) -> Self {
+        Self { priority: ctx.priority(), until: Instant::now() + ctx.remaining() }
+    }
 }

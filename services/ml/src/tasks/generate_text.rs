@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tasklane_runtime::contract::v1;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Instant;
 
+use super::of_model;
 use crate::error::MlError;
 use crate::generate::Ending;
 use crate::generate::prompt::Truncate;
@@ -58,54 +57,45 @@ pub fn task_type<D: Decoders>(decoders: Arc<D>) -> TaskType {
         async move { run(&*decoders, &ctx, &payload).await }
     };
     let description = "Goes on with a text or a chat, with a model of our own";
-    TaskType::new(NAME, description, run).schema(&schema()).rule(v1::Rule {
-        required_capabilities: vec!["text_generation".to_owned()],
-        preferred_worker_type: "ml_inference".to_owned(),
-        max_processing_time_ms: 600_000,
-        ..v1::Rule::default()
-    })
+    TaskType::new(NAME, description, run).schema(&schema()).rule(of_model::rule("text_generation", 600_000))
 }
 
 fn schema() -> Value {
     let (stops, characters) = STOPS;
     let from_the_model =
         "where it is left out: as the model's generation_config.json says, else the likeliest token";
-    json!({
-        "type": "object",
-        "required": ["model"],
-        "oneOf": [{"required": ["prompt"]}, {"required": ["messages"]}],
-        "additionalProperties": false,
-        "properties": {
-            "model": {"type": "string", "minLength": 1, "description": "a name, or name@version"},
-            "prompt": {"type": "string", "description": "a text to go on with, as it is"},
-            "messages": {
-                "type": "array", "minItems": 1,
-                "items": {"type": "object", "required": ["role"]},
-                "description": "a chat, which the model's template makes a prompt of"
-            },
-            "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": MAX_TOKENS},
-            "temperature": {"type": "number", "minimum": 0, "maximum": 10, "description": from_the_model},
-            "top_k": {"type": "integer", "minimum": 0, "description": "only so many of the likeliest; 0: all"},
-            "top_p": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-            "repetition_penalty": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
-            "seed": {"type": "integer", "minimum": 0, "description": "the same seed draws the same numbers"},
-            "stop": {
-                "type": "array", "maxItems": stops,
-                "items": {"type": "string", "minLength": 1, "maxLength": characters}
-            },
-            "truncate": {
-                "enum": ["error", "start"],
-                "description": "what becomes of a prompt that is too long: the task fails, or its beginning is left out"
-            }
+    let properties = json!({
+        "prompt": {"type": "string", "description": "a text to go on with, as it is"},
+        "messages": {
+            "type": "array", "minItems": 1,
+            "items": {"type": "object", "required": ["role"]},
+            "description": "a chat, which the model's template makes a prompt of"
+        },
+        "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": MAX_TOKENS},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 10, "description": from_the_model},
+        "top_k": {"type": "integer", "minimum": 0, "description": "only so many of the likeliest; 0: all"},
+        "top_p": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "repetition_penalty": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
+        "seed": {"type": "integer", "minimum": 0, "description": "the same seed draws the same numbers"},
+        "stop": {
+            "type": "array", "maxItems": stops,
+            "items": {"type": "string", "minLength": 1, "maxLength": characters}
+        },
+        "truncate": {
+            "enum": ["error", "start"],
+            "description": "what becomes of a prompt that is too long: the task fails, or its beginning is left out"
         }
-    })
+    });
+    let mut schema = of_model::schema(&[], properties);
+    schema["oneOf"] = json!([{"required": ["prompt"]}, {"required": ["messages"]}]);
+    schema
 }
 
 async fn run<D: Decoders>(decoders: &D, ctx: &Ctx, payload: &Payload) -> Result<Output, TaskError> {
     let wanted: Wanted = payload.json()?;
     let (model, seed) = (wanted.model.clone(), wanted.seed);
     let ask = wanted.ask()?;
-    let urgency = Urgency { priority: ctx.priority(), until: Instant::now() + ctx.remaining() };
+    let urgency = Urgency::of(ctx);
     let decoder = decoders.decoder(&model).await?;
     let drawn = ask.seed;
     let mut writing = decoder.write(ask, urgency).await?;
@@ -137,7 +127,7 @@ async fn run<D: Decoders>(decoders: &D, ctx: &Ctx, payload: &Payload) -> Result<
 pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result<Value, MlError> {
     let mut input = input.clone();
     input["model"] = handle.name().into();
-    let wanted = Wanted::deserialize(&input).map_err(|e| MlError::BadInput(format!("its input: {e}")))?;
+    let wanted: Wanted = of_model::input(&input)?;
     let mut writing = handle.write(wanted.ask()?, urgency).await?;
     let mut text = String::new();
     loop {

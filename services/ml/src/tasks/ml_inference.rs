@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tasklane_runtime::contract::{headers, v1};
+use tasklane_runtime::contract::headers;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
-use tokio::time::Instant;
 
+use super::of_model;
 use crate::error::MlError;
 use crate::models::Urgency;
 use crate::models::script::{Answer, Handle, WrittenAnswer};
@@ -57,32 +57,24 @@ pub fn task_type<S: Scripts>(scripts: Arc<S>) -> TaskType {
         let scripts = Arc::clone(&scripts);
         async move { run(&*scripts, &ctx, &payload).await }
     };
-    TaskType::new(NAME, "Calls a TorchScript module with tensors", run).schema(&schema()).rule(v1::Rule {
-        required_capabilities: vec!["prediction".to_owned()],
-        preferred_worker_type: "ml_inference".to_owned(),
-        max_processing_time_ms: 120_000,
-        ..v1::Rule::default()
-    })
+    TaskType::new(NAME, "Calls a TorchScript module with tensors", run)
+        .schema(&schema())
+        .rule(of_model::rule("prediction", 120_000))
 }
 
 fn schema() -> Value {
-    json!({
-        "type": "object",
-        "required": ["model", "inputs"],
-        "additionalProperties": false,
-        "properties": {
-            "model": {"type": "string", "minLength": 1, "description": "a name, or name@version"},
-            "inputs": {
-                "type": "array", "maxItems": MOST_INPUTS,
-                "description": "tensors in the order of the module's arguments: nested lists, or {dtype, shape, values or base64}"
-            },
-            "encoding": {"enum": ["values", "base64"], "default": "values", "description": "how tensors of the result are written"}
-        }
-    })
+    let properties = json!({
+        "inputs": {
+            "type": "array", "maxItems": MOST_INPUTS,
+            "description": "tensors in the order of the module's arguments: nested lists, or {dtype, shape, values or base64}"
+        },
+        "encoding": {"enum": ["values", "base64"], "default": "values", "description": "how tensors of the result are written"}
+    });
+    of_model::schema(&["inputs"], properties)
 }
 
 async fn run<S: Scripts>(scripts: &S, ctx: &Ctx, payload: &Payload) -> Result<Output, TaskError> {
-    let urgency = Urgency { priority: ctx.priority(), until: Instant::now() + ctx.remaining() };
+    let urgency = Urgency::of(ctx);
     if is_binary(&payload.content_type) {
         return binary(scripts, payload, urgency).await;
     }
@@ -130,7 +122,7 @@ fn check_inputs(count: usize) -> Result<(), MlError> {
 /// # Errors
 /// An input that is none, or the module's failure.
 pub async fn example(handle: &Handle, input: &Value, urgency: Urgency) -> Result<Value, MlError> {
-    let call = Call::deserialize(input).map_err(|e| MlError::BadInput(format!("its input: {e}")))?;
+    let call: Call = of_model::input(input)?;
     let answer: Answer = handle.run(call.inputs, urgency).await?;
     let told = serde_json::to_value(WrittenAnswer(&answer, call.encoding));
     told.map(|output| json!({"output": output})).map_err(|e| MlError::Internal(e.to_string()))

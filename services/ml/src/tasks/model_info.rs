@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_models::Manifest;
-use tasklane_runtime::contract::v1;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
+use super::of_model;
 use crate::error::MlError;
 use crate::registry::{Loader, Registry, Status};
 use crate::store::{Entry, Place};
@@ -29,18 +29,9 @@ pub fn task_type<L: Loader>(registry: Registry<L>) -> TaskType {
             Output::json(&told(&registry, &wanted.model).await?)
         }
     };
-    let schema = json!({
-        "type": "object",
-        "required": ["model"],
-        "additionalProperties": false,
-        "properties": {"model": {"type": "string", "minLength": 1, "description": "a name, or name@version"}}
-    });
-    TaskType::new(NAME, "Says what a model is", run).schema(&schema).rule(v1::Rule {
-        required_capabilities: vec!["model_serving".to_owned()],
-        preferred_worker_type: "ml_inference".to_owned(),
-        max_processing_time_ms: 30_000,
-        ..v1::Rule::default()
-    })
+    TaskType::new(NAME, "Says what a model is", run)
+        .schema(&of_model::schema(&[], json!({})))
+        .rule(of_model::rule("model_serving", 30_000))
 }
 
 async fn told<L: Loader>(registry: &Registry<L>, name: &str) -> Result<Value, TaskError> {

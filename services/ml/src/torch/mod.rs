@@ -45,11 +45,15 @@ pub fn cores() -> usize {
 }
 
 /// An error of libtorch in one line: its stack of C++ frames helps nobody who reads a task's result.
-pub fn failed(model: &str, error: &tch::TchError) -> MlError {
+pub fn line(error: &tch::TchError) -> String {
     let text = error.to_string();
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    let reason = first.chars().take(300).collect();
-    MlError::Failed { model: model.to_owned(), reason }
+    first.chars().take(300).collect()
+}
+
+/// A model's failure that is libtorch's.
+pub fn failed(model: &str, error: &tch::TchError) -> MlError {
+    MlError::Failed { model: model.to_owned(), reason: line(error) }
 }
 
 #[cfg(test)]

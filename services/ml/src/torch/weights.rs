@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::Device;
+use super::{Device, line};
 
 /// The list of parts of weights that lie in several files.
 const INDEX: &str = "model.safetensors.index.json";
@@ -35,7 +36,7 @@ struct Place {
 /// The weights of a model, which are read as they are asked for.
 #[derive(Debug)]
 pub struct Weights {
-    files: Vec<PathBuf>,
+    files: Vec<File>,
     places: BTreeMap<String, Place>,
     device: Device,
     kind: Kind,
@@ -50,43 +51,42 @@ impl Weights {
     pub fn open(folder: &Path, device: Device, kind: Kind) -> Result<Self, String> {
         let mut weights = Self { files: Vec::new(), places: BTreeMap::new(), device, kind };
         for name in parts(folder)? {
-            weights.add(folder.join(&name)).map_err(|e| format!("`{name}`: {e}"))?;
+            let file = File::open(folder.join(&name)).map_err(|e| format!("`{name}`: {e}"))?;
+            weights.add(file).map_err(|e| format!("`{name}`: {e}"))?;
         }
         Ok(weights)
     }
 
-    fn add(&mut self, path: PathBuf) -> Result<(), String> {
-        let mut file = File::open(&path).map_err(|e| e.to_string())?;
+    fn add(&mut self, mut file: File) -> Result<(), String> {
         let whole = file.metadata().map_err(|e| e.to_string())?.len();
         let mut length = [0u8; 8];
         file.read_exact(&mut length).map_err(|_| "it is too short for safetensors".to_owned())?;
         let header = u64::from_le_bytes(length);
         if header > MAX_HEADER || header + 8 > whole {
-            return Err("its header is longer than it may be".into());
+            return Err("its header cannot be that long; the file is damaged".into());
         }
-        let mut bytes = Vec::new();
-        let read = file.take(header).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        if read as u64 != header {
-            return Err("it ends within its header".into());
-        }
+        let mut bytes = vec![0; header as usize];
+        file.read_exact(&mut bytes).map_err(|e| e.to_string())?;
+        // This makes sure that tensors lie one after the other, each as long as its shape says.
         let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| format!("its header: {e}"))?;
-        let number = self.files.len();
+        if metadata.data_len() as u64 != whole - header - 8 {
+            return Err("it is not as long as its header says; the file is cut off or damaged".into());
+        }
         for (name, info) in metadata.tensors() {
-            let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
+            let (start, end) = info.data_offsets;
             let shape = info.shape.iter().map(|&side| i64::try_from(side)).collect::<Result<_, _>>();
             let place = Place {
-                file: number,
-                start: start.saturating_add(header + 8),
-                bytes: usize::try_from(end.saturating_sub(start)).map_err(|e| e.to_string())?,
+                file: self.files.len(),
+                start: header + 8 + start as u64,
+                bytes: end - start,
                 dtype: info.dtype,
                 shape: shape.map_err(|e| e.to_string())?,
             };
-            if end > whole - header - 8 {
-                return Err(format!("it ends before the tensor `{name}`"));
+            if self.places.insert(name.clone(), place).is_some() {
+                return Err(format!("the tensor `{name}` is in another part, too"));
             }
-            self.places.insert(name, place);
         }
-        self.files.push(path);
+        self.files.push(file);
         Ok(())
     }
 
@@ -119,15 +119,7 @@ impl Weights {
     /// # Errors
     /// Where it is missing, has another shape, or a number format that libtorch does not know.
     pub fn take(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
-        self.read(name, self.place(name, shape)?, self.kind)
-    }
-
-    fn place(&self, name: &str, shape: &[i64]) -> Result<&Place, String> {
-        let place = self.places.get(name).ok_or_else(|| format!("the weights lack `{name}`"))?;
-        if place.shape != shape {
-            return Err(format!("`{name}` has the shape {:?} and should have {shape:?}", place.shape));
-        }
-        Ok(place)
+        self.converted(name, self.raw(name, shape)?, self.kind)
     }
 
     /// A tensor of this shape in 32 bits, whatever the precision of the others.
@@ -135,7 +127,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::take`].
     pub fn exact(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
-        self.read(name, self.place(name, shape)?, Kind::Float)
+        self.converted(name, self.raw(name, shape)?, Kind::Float)
     }
 
     /// A tensor of any shape.
@@ -143,20 +135,34 @@ impl Weights {
     /// # Errors
     /// As [`Weights::take`].
     pub fn any(&self, name: &str) -> Result<Tensor, String> {
-        let place = self.places.get(name).ok_or_else(|| format!("the weights lack `{name}`"))?;
-        self.read(name, place, self.kind)
+        self.converted(name, self.read(name, self.place(name)?)?, self.kind)
     }
 
-    /// The shape of a tensor.
-    pub fn shape(&self, name: &str) -> Option<&[i64]> {
-        self.places.get(name).map(|place| place.shape.as_slice())
+    /// A tensor of this shape as it lies in its file, in the machine's memory.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn raw(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
+        let place = self.place(name)?;
+        if place.shape != shape {
+            return Err(format!("`{name}` has the shape {:?} and should have {shape:?}", place.shape));
+        }
+        self.read(name, place)
     }
 
-    fn read(&self, name: &str, place: &Place, float: Kind) -> Result<Tensor, String> {
+    /// The number format in which a tensor lies in its file.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.places.get(name).map(|place| place.dtype)
+    }
+
+    fn place(&self, name: &str) -> Result<&Place, String> {
+        self.places.get(name).ok_or_else(|| format!("the weights lack `{name}`"))
+    }
+
+    /// The bytes that were read are gone when this returns: beside the tensor, there is then room for a converted one.
+    fn read(&self, name: &str, place: &Place) -> Result<Tensor, String> {
         let kind = kind_of(place.dtype)
             .ok_or_else(|| format!("`{name}` is {:?}, which is not read here", place.dtype))?;
-        let mut file = File::open(&self.files[place.file]).map_err(|e| e.to_string())?;
-        file.seek(SeekFrom::Start(place.start)).map_err(|e| e.to_string())?;
         // libtorch is told the shape and reads as much: fewer bytes would be read past their end.
         let width = kind.elt_size_in_bytes() as i64;
         let size = place.shape.iter().try_fold(width, |size, &side| size.checked_mul(side));
@@ -164,12 +170,16 @@ impl Weights {
             return Err(format!("`{name}` has another size than its shape says"));
         }
         let mut bytes = vec![0u8; place.bytes];
-        file.read_exact(&mut bytes).map_err(|e| format!("`{name}`: {e}"))?;
-        let made = Tensor::f_from_data_size(&bytes, &place.shape, kind).and_then(|tensor| {
-            let wanted = if is_float(kind) { float } else { kind };
-            tensor.f_to_kind(wanted)?.f_to_device(self.device.0)
-        });
-        made.map_err(|e| format!("`{name}`: {e}"))
+        self.files[place.file]
+            .read_exact_at(&mut bytes, place.start)
+            .map_err(|e| format!("`{name}`: {e}"))?;
+        Tensor::f_from_data_size(&bytes, &place.shape, kind).map_err(|e| format!("`{name}`: {}", line(&e)))
+    }
+
+    fn converted(&self, name: &str, tensor: Tensor, float: Kind) -> Result<Tensor, String> {
+        let kind = if is_float(tensor.kind()) { float } else { tensor.kind() };
+        let made = tensor.f_to_kind(kind).and_then(|tensor| tensor.f_to_device(self.device.0));
+        made.map_err(|e| format!("`{name}`: {}", line(&e)))
     }
 }
 
@@ -192,8 +202,10 @@ fn parts(folder: &Path) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = index.weight_map.into_values().collect();
     names.sort();
     names.dedup();
-    match names.iter().find(|name| name.contains(['/', '\\']) || name.starts_with('.')) {
-        Some(outside) => Err(format!("`{INDEX}` names `{outside}`, which is not beside it")),
+    match names.iter().find(|name| name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.')) {
+        Some(outside) => {
+            Err(format!("`{INDEX}` names `{outside}`, which is not beside it: that is not a file's name"))
+        }
         None => Ok(names),
     }
 }
@@ -253,6 +265,9 @@ mod tests {
         assert_eq!((weights.bytes(), weights.has("b"), weights.has("c")), (16, true, false));
         assert!(weights.take("a", &[1]).unwrap_err().contains("shape [2]"));
         assert!(weights.take("c", &[1]).unwrap_err().contains("lack `c`"));
+        std::fs::copy(folder.path().join("one.safetensors"), folder.path().join("two.safetensors")).unwrap();
+        let twice = Weights::open(folder.path(), Device(tch::Device::Cpu), Kind::Float);
+        assert!(twice.unwrap_err().contains("`a` is in another part, too"));
     }
 
     #[test]
@@ -261,6 +276,7 @@ mod tests {
         assert!(open(&file(good, &[0; 8])).is_ok());
         for bad in [
             file(good, &[0; 7]),
+            file(good, &[0; 9]),
             file(r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, &[0; 8]),
             file(r#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, &[0; 8]),
             file(r#"{"a":{"dtype":"F32","shape":[9223372036854775807,4],"data_offsets":[0,8]}}"#, &[0; 8]),

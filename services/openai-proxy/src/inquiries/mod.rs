@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tasklane_runtime::bus::endpoint::{About, Asked, Service};
+use tasklane_runtime::bus::endpoint::{About, Answers, Asked, Service};
 use tasklane_runtime::bus::{Bus, BusError};
 use tasklane_runtime::contract::{Refusal, code, subjects};
 use tokio::sync::Semaphore;
@@ -38,7 +38,10 @@ pub async fn serve(bus: &Bus, gateway: &Arc<Gateway>) -> Result<Service, BusErro
         version: env!("CARGO_PKG_VERSION"),
     };
     let (gateway, turns) = (Arc::clone(gateway), Arc::new(Semaphore::new(AT_ONCE)));
-    bus.serve(about, &ENDPOINTS, move |asked| answer(Arc::clone(&gateway), Arc::clone(&turns), asked)).await
+    bus.serve(about, Answers::One, &ENDPOINTS, move |asked| {
+        answer(Arc::clone(&gateway), Arc::clone(&turns), asked)
+    })
+    .await
 }
 
 async fn answer(gateway: Arc<Gateway>, turns: Arc<Semaphore>, asked: Asked) {

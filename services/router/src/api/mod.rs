@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tasklane_bus::BusError;
-use tasklane_bus::endpoint::{About, Asked, Service};
+use tasklane_bus::endpoint::{About, Answers, Asked, Service};
 use tasklane_contract::{Refusal, code, subjects};
 
 use crate::state::Router;
@@ -43,7 +43,7 @@ pub async fn serve(router: &Arc<Router>, _ears: &Arc<Ears>) -> Result<Service, B
         description: "Tasklane: submit, look, cancel, explain, replay",
         version: env!("CARGO_PKG_VERSION"),
     };
-    bus.serve(about, &ENDPOINTS, move |asked| answer(Arc::clone(&router), asked)).await
+    bus.serve(about, Answers::One, &ENDPOINTS, move |asked| answer(Arc::clone(&router), asked)).await
 }
 
 async fn answer(router: Arc<Router>, asked: Asked) {
