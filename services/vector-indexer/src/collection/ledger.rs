@@ -69,9 +69,15 @@ impl Ledger {
 
     /// Segments became one.
     pub fn merged(&mut self, moves: &Moves) {
-        for state in [Some(&mut self.durable), self.working.as_mut(), self.wanted.as_mut()].into_iter().flatten() {
+        for state in
+            [Some(&mut self.durable), self.working.as_mut(), self.wanted.as_mut()].into_iter().flatten()
+        {
             let deleted = moves.carried(|number| {
-                state.entries.iter().find(|entry| entry.number == number).map(|entry| Arc::clone(&entry.deleted))
+                state
+                    .entries
+                    .iter()
+                    .find(|entry| entry.number == number)
+                    .map(|entry| Arc::clone(&entry.deleted))
             });
             state.entries.retain(|entry| !moves.takes(entry.number));
             if let Some(deleted) = deleted {

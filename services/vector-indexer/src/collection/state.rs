@@ -125,7 +125,8 @@ impl State {
         if self.growing.part.rows.is_empty() {
             return false;
         }
-        let Growing { part, records, deleted, .. } = std::mem::replace(&mut self.growing, Growing::like(like));
+        let Growing { part, records, deleted, .. } =
+            std::mem::replace(&mut self.growing, Growing::like(like));
         let stored = Arc::new(Stored::Memory(records));
         let segment = Arc::new(Segment { number, part: Arc::new(part), stored, graph: None });
         self.places.push(Place { segment, deleted: Arc::new(deleted) });

@@ -71,7 +71,9 @@ impl Segment {
         fs::create_dir(&aside)?;
         written(&aside, "rows", ROWS, |to| part.rows.write(to))?;
         written(&aside, "ids", IDS, |to| part.ids.write(to))?;
-        written(&aside, "uids", UIDS, |to| part.uids.iter().try_for_each(|uid| to.write_all(&uid.to_le_bytes())))?;
+        written(&aside, "uids", UIDS, |to| {
+            part.uids.iter().try_for_each(|uid| to.write_all(&uid.to_le_bytes()))
+        })?;
         let mut writer = RecordWriter::new(Writer::new(&aside.join("records"))?);
         for record in records {
             writer.push(&record?)?;
@@ -163,7 +165,12 @@ impl Segment {
     }
 }
 
-fn written(at: &Path, name: &str, kind: [u8; 4], write: impl FnOnce(&mut Writer) -> io::Result<()>) -> io::Result<()> {
+fn written(
+    at: &Path,
+    name: &str,
+    kind: [u8; 4],
+    write: impl FnOnce(&mut Writer) -> io::Result<()>,
+) -> io::Result<()> {
     let mut writer = Writer::new(&at.join(name))?;
     write(&mut writer)?;
     writer.finish(kind).map(drop)
@@ -182,7 +189,11 @@ fn read<T>(
 }
 
 /// Reads a checked file, all of it.
-fn with<T>(path: &Path, checked: &Checked, read: impl FnOnce(&mut From<'_>) -> io::Result<T>) -> Result<T, Unread> {
+fn with<T>(
+    path: &Path,
+    checked: &Checked,
+    read: impl FnOnce(&mut From<'_>) -> io::Result<T>,
+) -> Result<T, Unread> {
     let io = |why| Unread::from_io(path, why);
     let mut from = checked.read().map_err(io)?;
     let value = read(&mut from).map_err(io)?;

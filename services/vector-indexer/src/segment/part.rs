@@ -48,7 +48,13 @@ impl Part {
     #[must_use]
     pub fn like(rows: &Rows) -> Self {
         let rows = Rows::new(rows.dimension(), rows.metric(), rows.precision());
-        Self { rows, ids: Ids::default(), uids: Vec::new(), filters: Index::new(), texts: RoaringBitmap::new() }
+        Self {
+            rows,
+            ids: Ids::default(),
+            uids: Vec::new(),
+            filters: Index::new(),
+            texts: RoaringBitmap::new(),
+        }
     }
 
     /// Adds the next row. `None`, and nothing is added, when the part can take no more.
@@ -89,7 +95,9 @@ impl Part {
     /// The row of a version.
     #[must_use]
     pub fn row_of(&self, uid: u64) -> Option<u32> {
-        if self.uids.first().is_none_or(|first| *first > uid) || self.uids.last().is_none_or(|last| *last < uid) {
+        if self.uids.first().is_none_or(|first| *first > uid)
+            || self.uids.last().is_none_or(|last| *last < uid)
+        {
             return None;
         }
         self.uids.binary_search(&uid).ok().map(|row| row as u32)
