@@ -3,10 +3,12 @@
 //! `cargo run --release -p tasklane-vector-indexer --example text_bench -- [texts] [questions] [rounds]`
 //!
 //! Words are drawn by Zipf's law from 50,000, 60 to 140 a text; a question has two to four words that lie together in
-//! a text. Both sides have the same texts in one segment, are asked in turns, and are asked all questions before.
+//! a text. Both sides have the same memory to write with and one commit, are asked in turns, and
+//! are asked all questions once before.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
+use std::cell::RefCell;
 use std::hint::black_box;
 
 use rand::rngs::StdRng;
@@ -16,6 +18,7 @@ use serde_json::json;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, ReloadPolicy, TantivyDocument, Term};
 use tasklane_vector_indexer::text::Texts;
 
@@ -62,7 +65,7 @@ fn corpus(texts: usize, questions: usize) -> Corpus {
 
 /// What one would write with tantivy and nothing else.
 struct Bare {
-    index: Index,
+    analyzer: RefCell<TextAnalyzer>,
     reader: IndexReader,
     text: Field,
 }
@@ -82,15 +85,13 @@ impl Bare {
             writer.add_document(document).unwrap();
         }
         writer.commit().unwrap();
-        writer.wait_merging_threads().unwrap();
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().unwrap();
-        Self { index, reader, text }
+        Self { analyzer: RefCell::new(index.tokenizer_for_field(text).unwrap()), reader, text }
     }
 
     fn search(&self, question: &str, k: usize) -> Vec<(f32, tantivy::DocAddress)> {
-        let mut analyzer = self.index.tokenizer_for_field(self.text).unwrap();
         let mut words = Vec::new();
-        analyzer.token_stream(question).process(&mut |token| words.push(token.text.clone()));
+        self.analyzer.borrow_mut().token_stream(question).process(&mut |token| words.push(token.text.clone()));
         words.sort_unstable();
         words.dedup();
         let term = |word: &String| -> (Occur, Box<dyn Query>) {

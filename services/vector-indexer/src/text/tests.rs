@@ -1,6 +1,5 @@
 //! Texts that are found in any language, replaced, lost with a crash before the commit, and torn on disk.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +26,7 @@ fn what_a_word_is() {
         ("Hello, World! it's 3.14", vec!["hello", "world", "it", "s", "3", "14"]),
         ("MÜLLER Straße ÆSIR Łódź", vec!["muller", "strasse", "aesir", "lodz"]),
         ("mu\u{308}ller İstanbul Ｗｉｄｅ ﬁn", vec!["muller", "istanbul", "wide", "fin"]),
+        ("हिन्दी में", vec!["हिन्दी", "में"]),
         ("Ελλάς ΕΛΛΑΣ йод", vec!["ελλασ", "ελλασ", "иод"]),
         ("向量数据库", vec!["向", "向量", "量", "量数", "数", "数据", "据", "据库", "库"]),
         ("ok👍🏽 ❤️", vec!["ok", "👍", "❤"]),
@@ -196,20 +196,13 @@ fn a_torn_file_is_an_error_and_no_panic() {
     }
     let answer = whole.search("text words3 number7", 20, None).unwrap();
     drop(whole);
-    let hook = std::panic::take_hook();
-    let panics = std::sync::Arc::new(std::sync::Mutex::new(HashSet::new()));
-    let noted = std::sync::Arc::clone(&panics);
-    let own = std::thread::current().id();
-    std::panic::set_hook(Box::new(move |info| {
-        noted.lock().unwrap().insert((std::thread::current().id() == own, info.to_string()));
-    }));
     let (mut refused, mut served) = (0, 0);
     for file in files(folder.path()) {
         let good = fs::read(&file).unwrap();
         let mut ways: Vec<Option<Vec<u8>>> = vec![None, Some(Vec::new()), Some(good[..good.len() / 2].to_vec())];
         ways.push(Some([&good[..], b"more"].concat()));
-        let step = (good.len() / 40).max(1);
-        for at in (0..good.len()).step_by(step).chain(good.len().saturating_sub(24)..good.len()) {
+        let step = (good.len() / 12).max(1);
+        for at in (0..good.len()).step_by(step).chain(good.len().saturating_sub(12)..good.len()) {
             let mut turned = good.clone();
             turned[at] ^= 1 << (at % 8);
             ways.push(Some(turned));
@@ -233,8 +226,6 @@ fn a_torn_file_is_an_error_and_no_panic() {
             }
         }
     }
-    std::panic::set_hook(hook);
-    let panics = panics.lock().unwrap();
-    println!("refused {refused}, served {served}, caught {panics:?}");
+    println!("refused {refused}, served {served}");
     assert!(refused > 100, "{refused} of {}", refused + served);
 }
