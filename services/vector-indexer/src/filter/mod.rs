@@ -26,3 +26,6 @@ pub use index::Index;
 pub use parse::Wrong;
 pub use plan::{Costs, Way, way, way_by};
 pub use predicate::Predicate;
+
+#[cfg(test)]
+mod tests;

@@ -175,8 +175,14 @@ impl Reader {
                 continue;
             }
             match self.at(operator, |reader| reader.atom(value, ""))? {
-                Atom::Number(key) => (some_number, ()) = (true, narrow(&mut numbers, operator, key)),
-                Atom::Text(text) => (some_text, ()) = (true, narrow(&mut texts, operator, text)),
+                Atom::Number(key) => {
+                    some_number = true;
+                    narrow(&mut numbers, operator, key);
+                }
+                Atom::Text(text) => {
+                    some_text = true;
+                    narrow(&mut texts, operator, text);
+                }
                 Atom::Null | Atom::Bool(_) => {}
             }
         }

@@ -57,6 +57,10 @@ impl Texts {
 
     fn opened(folder: &Path) -> Result<Self, TextError> {
         let (schema, fields) = schema();
+        // tantivy would begin a new index there.
+        if !folder.join("meta.json").try_exists()? && fs::read_dir(folder)?.next().is_some() {
+            return Err(TextError::Damaged("there are files, and no meta.json".to_owned()));
+        }
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
         let index = Index::open_or_create(directory, schema)?;
         index.tokenizers().register(TOKENIZER, TextAnalyzer::from(TextWords::default()));

@@ -14,3 +14,6 @@ mod words;
 pub use error::TextError;
 pub use fuse::{RANK_CONSTANT, fuse};
 pub use index::Texts;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //! - The rest (spaces, punctuation, signs) is in between.
 
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
-use unicode_normalization::char::{compose, decompose_compatible};
+use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
 
 /// A word is cut to so many bytes, in texts and in questions, and so is found if it begins alike.
 const LONGEST: usize = 64;
@@ -35,7 +35,15 @@ impl Words {
         self.letters.clear();
         self.ends.clear();
         let mut cutter = Cutter { words: self, start: 0, of, before: None, alone: false };
-        for letter in text.chars() {
+        let mut letters = text.chars().peekable();
+        while let Some(mut letter) = letters.next() {
+            // Of these scripts letters may come in parts (か and its mark, the letters of a Korean syllable).
+            while is_unspaced(letter)
+                && let Some(whole) = letters.peek().and_then(|part| compose(letter, *part))
+            {
+                letter = whole;
+                letters.next();
+            }
             cutter.take(letter);
         }
         cutter.end();
@@ -69,7 +77,7 @@ impl Cutter<'_> {
             self.end_run();
             if letter.is_ascii_alphanumeric() { self.push(letter.to_ascii_lowercase()) } else { self.end() }
         } else if is_accent(letter) {
-            self.accent(letter);
+            // Part of the letter before it, which loses its accents.
         } else if is_unspaced(letter) {
             self.end();
             self.pair(letter);
@@ -77,6 +85,11 @@ impl Cutter<'_> {
             self.end_run();
             for lower in letter.to_lowercase() {
                 decompose_compatible(lower, |part| self.fold(part));
+            }
+        } else if is_combining_mark(letter) && !is_joiner(letter) {
+            // A sign within a word, as of Hindi. Between pairs it is left out.
+            if self.words.letters.len() > self.start {
+                self.push(letter);
             }
         } else if !is_joiner(letter) {
             self.end_run();
@@ -125,14 +138,6 @@ impl Cutter<'_> {
         {
             self.words.ends.push(place);
             self.start = end;
-        }
-    }
-
-    /// An accent of its own: part of the letter before it, which has lost its accents. In Japanese it makes another
-    /// letter, as it does when it comes in one.
-    fn accent(&mut self, accent: char) {
-        if let Some(whole) = self.before.and_then(|before| compose(before, accent)) {
-            self.before = Some(whole);
         }
     }
 
