@@ -6,8 +6,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tasklane_runtime::bus::BusConfig;
 
+use crate::commands::ask::args::AskArgs;
+use crate::commands::ingest::args::IngestArgs;
 use crate::commands::llm::args::LlmCommand;
 use crate::commands::models::args::ModelsCommand;
+use crate::commands::search::args::SearchArgs;
+use crate::commands::vectors::args::VectorsCommand;
 use crate::task::TaskArgs;
 use crate::units;
 
@@ -26,7 +30,9 @@ Examples:
   tasklane run echo '{\"hello\":\"world\"}' --priority high
   tasklane submit @task.json
   tasklane result ID --wait 30s
-  tasklane explain document_analysis";
+  tasklane explain document_analysis
+  tasklane ingest reports --collection reports
+  tasklane ask reports 'What did we spend on prisms?'";
 
 /// Submit tasks to Tasklane, look at them, and operate it
 #[derive(Debug, Parser)]
@@ -191,6 +197,15 @@ pub enum Command {
     /// Models of the ml workers: list, push, pull, load, unload
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Put documents into a collection: read, cut, embedded, indexed; what is there already is not done again
+    Ingest(IngestArgs),
+    /// Find the chunks of a collection that answer a question best
+    Search(SearchArgs),
+    /// Have a model answer a question from a collection, with its sources
+    Ask(AskArgs),
+    /// Collections of vectors: list, describe, drop, name, snapshot, restore; and who holds them
+    #[command(subcommand)]
+    Vectors(VectorsCommand),
     /// Keep new tasks from a pool; what it has goes elsewhere or waits
     Pause(PoolArgs),
     /// Let a paused pool have tasks again
@@ -399,6 +414,23 @@ mod tests {
     }
 
     #[test]
+    fn documents_are_put_searched_and_asked() {
+        let line =
+            "ingest docs https://a.b/c --collection papers --max-tokens 100 --meta lang=en --failures f";
+        let Command::Ingest(ingest) = parse(line).unwrap().command else { panic!("not ingest") };
+        assert_eq!((ingest.sources.len(), ingest.max_tokens, ingest.parallel), (2, 100, 16));
+        let line = "search papers why? --filter lang=en --filter year>=2020 --hybrid -k 3 --rerank r";
+        let Command::Search(search) = parse(line).unwrap().command else { panic!("not search") };
+        assert_eq!((search.k, search.narrow.filters.len(), search.hybrid), (3, 2, true));
+        let Command::Ask(ask) = parse("ask papers why? --model fast").unwrap().command else {
+            panic!("not ask")
+        };
+        assert_eq!((ask.k, ask.model.as_deref()), (6, Some("fast")));
+        parse("ingest --retry f --collection papers").unwrap();
+        parse("vectors restore papers s-1 --into papers2").unwrap();
+    }
+
+    #[test]
     fn wrong_lines_are_refused() {
         for line in [
             "",
@@ -411,6 +443,13 @@ mod tests {
             "dead replay 1 --all",
             "dead show x",
             "lanes --user me",
+            "ingest docs",
+            "ingest --collection papers",
+            "ingest docs --collection papers --parallel 0",
+            "search papers",
+            "search papers why? --hybrid --text",
+            "search papers why? --filter lang",
+            "vectors",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tasklane_runtime::bus::{Bus, BusError, Headers, Outgoing, Stored};
 use tasklane_runtime::contract::{code, headers, id, streams, subjects, time};
 use tasklane_runtime::record::put_trace;
-use tasklane_runtime::telemetry::{Span, SpanKind, names};
+use tasklane_runtime::telemetry::{Span, SpanKind, TraceContext, names};
 
 use crate::error::CliError;
 use crate::payload::{self, Form};
@@ -28,11 +28,15 @@ pub struct Plan {
     document: Option<Document>,
 }
 
-#[derive(Debug)]
-struct Document {
+/// A file that is a document, as it was read.
+#[derive(Debug, Clone)]
+pub struct Document {
     path: PathBuf,
-    name: String,
+    /// In the object store.
+    pub name: String,
     bytes: u64,
+    /// Of its content, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// An acknowledged submission.
@@ -79,12 +83,34 @@ pub fn plan(args: &TaskArgs, default_payload: Option<&str>) -> Result<Plan, CliE
     Ok(Plan { task: document.ready(id::fresh)?, document: upload })
 }
 
+/// A task of this type with this payload and id, of a tenant.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of(
+    task_type: &str,
+    payload: &serde_json::Value,
+    id: &str,
+    tenant: Option<&str>,
+) -> Result<Plan, CliError> {
+    let args = TaskArgs { id: Some(id.to_owned()), tenant: tenant.map(str::to_owned), ..TaskArgs::default() };
+    let mut document = TaskDocument::of_type(task_type);
+    document.lay(&args, 0);
+    let payload = RawValue::from_string(payload.to_string());
+    document.set_payload(payload.map_err(|e| CliError::usage(code::NOT_JSON, e.to_string()))?);
+    Ok(Plan { task: document.ready(id::fresh)?, document: None })
+}
+
 fn source(name: &str) -> Result<Box<RawValue>, CliError> {
     let source = serde_json::json!({ "source": format!("obj://{}/{name}", streams::DOCUMENTS) });
     RawValue::from_string(source.to_string()).map_err(|e| CliError::usage(code::NOT_JSON, e.to_string()))
 }
 
-fn examine(path: &Path) -> Result<Document, CliError> {
+/// Reads a file for its checksum, which names it in the object store.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn examine(path: &Path) -> Result<Document, CliError> {
     let unreadable =
         |e| CliError::usage(code::BAD_REFERENCE, format!("{} cannot be read: {e}", path.display()));
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
@@ -99,8 +125,9 @@ fn examine(path: &Path) -> Result<Document, CliError> {
         hash.update(&buffer[..n]);
         bytes += n as u64;
     }
-    let name = payload::document_name(path, &hash.finalize());
-    Ok(Document { path: path.to_owned(), name, bytes })
+    let hash = hash.finalize();
+    let sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Document { path: path.to_owned(), name: payload::document_name(path, &hash), bytes, sha256 })
 }
 
 /// Stores the document, where there is one, and submits the task. Comes back when the stream has acknowledged it.
@@ -108,8 +135,20 @@ fn examine(path: &Path) -> Result<Document, CliError> {
 /// # Errors
 /// NATS, or a file that cannot be read any more.
 pub async fn send(bus: &Bus, plan: &mut Plan) -> Result<Submitted, CliError> {
+    send_under(bus, plan, None).await
+}
+
+/// As [`send`], as a step of a trace that has begun.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_under(
+    bus: &Bus,
+    plan: &mut Plan,
+    parent: Option<&TraceContext>,
+) -> Result<Submitted, CliError> {
     let task = &mut plan.task;
-    let mut span = Span::start("send tasks.submit", SpanKind::Producer, None);
+    let mut span = Span::start("send tasks.submit", SpanKind::Producer, parent);
     span.set(names::MESSAGING_SYSTEM, names::NATS);
     span.set(names::MESSAGING_DESTINATION_NAME, subjects::SUBMIT);
     span.set(names::MESSAGING_OPERATION_TYPE, names::SEND);
@@ -145,7 +184,11 @@ async fn store(
     Ok(Submitted { id: task.id.clone(), task_type: task.task_type.clone(), duplicate })
 }
 
-async fn upload(bus: &Bus, document: &Document) -> Result<(), CliError> {
+/// Puts a document into the object store, where it is not there yet.
+///
+/// # Errors
+/// NATS, or a file that cannot be read any more.
+pub async fn upload(bus: &Bus, document: &Document) -> Result<(), CliError> {
     if is_stored(bus, document).await? {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod collection;
 mod commands;
 mod deliver;
 mod error;
@@ -12,6 +13,7 @@ mod record;
 mod session;
 mod task;
 mod units;
+mod work;
 
 use std::process::ExitCode;
 

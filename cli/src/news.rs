@@ -49,6 +49,18 @@ pub async fn listen(bus: &Bus, task_type: &str, task_id: &str) -> Result<Feed, C
     Ok(Box::pin(futures::stream::select(events, results)))
 }
 
+/// Listens for a task's result alone. After this it is not missed.
+///
+/// # Errors
+/// The connection is gone.
+pub async fn listen_result(bus: &Bus, task_id: &str) -> Result<Feed, CliError> {
+    let results = bus.listen(subjects::result(task_id)).await?;
+    bus.flush().await?;
+    Ok(Box::pin(results.filter_map(|(_, headers, body)| async move {
+        Stored::decode(&headers, &body).ok().map(|stored| News::Result(Box::new(stored)))
+    })))
+}
+
 fn event(subject: &str, body: &[u8]) -> Option<News> {
     let mut tokens = subject.splitn(4, '.').skip(1).map(str::to_owned);
     Some(News::Event {

@@ -9,6 +9,7 @@ use tasklane_runtime::bus::Headers;
 use tasklane_runtime::contract::{Message as _, code, headers, json, v1};
 
 use crate::error::{CliError, Exit};
+use crate::format::one_line;
 
 /// A terminal record: its text, and its parts.
 #[derive(Debug)]
@@ -144,6 +145,18 @@ impl Record {
             _ if refused => Exit::Usage,
             _ => Exit::Failed,
         }
+    }
+
+    /// Why a command that needs its result cannot go on; `None` where it succeeded.
+    pub fn failure(&self) -> Option<CliError> {
+        if self.status == "succeeded" {
+            return None;
+        }
+        let (code, message) = match &self.error {
+            Some(e) => (e.code.clone(), one_line(&e.message)),
+            None => (code::FAILED.to_string(), format!("the task was {}", one_line(&self.status))),
+        };
+        Some(CliError::Told { code, message, remedy: String::new(), exit: self.exit() })
     }
 
     /// The bytes that the handler returned: JSON as it stands, else decoded.

@@ -1,19 +1,23 @@
 //! One file per command.
 
+pub mod ask;
 mod cancel;
 mod dead;
 mod doctor;
 mod explain;
+pub mod ingest;
 mod keys;
 mod lanes;
 pub mod llm;
 pub mod models;
 mod pool;
-mod result;
+pub mod result;
 mod run;
+pub mod search;
 mod stack;
 mod submit;
 mod top;
+pub mod vectors;
 mod watch;
 mod workers;
 
@@ -41,6 +45,10 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CliError> 
         Command::Dead(command) => dead::run(command, session).await,
         Command::Llm(command) => llm::run(command, session).await,
         Command::Models(command) => models::run(command, session).await,
+        Command::Ingest(args) => ingest::run(args, session).await,
+        Command::Search(args) => search::run(args, session).await,
+        Command::Ask(args) => ask::run(args, session).await,
+        Command::Vectors(command) => vectors::run(command, session).await,
         Command::Pause(args) => pool::run(args, "pause", session).await,
         Command::Resume(args) => pool::run(args, "resume", session).await,
         Command::Doctor(args) => doctor::run(args, session).await,

@@ -1,11 +1,13 @@
 //! Text for people. Pure: data goes in, text comes out; what is coloured is decided by [`Paint`].
 
+pub mod hits;
 pub mod json;
 pub mod lists;
 pub mod llm;
 pub mod models;
 pub mod result;
 pub mod table;
+pub mod vectors;
 
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy)]

@@ -120,6 +120,14 @@ struct Line {
     current: bool,
 }
 
+impl Held {
+    /// The decoders that it has loaded, by their full names.
+    pub fn decoders(&self) -> impl Iterator<Item = &str> {
+        let loaded = self.models.iter().filter(|one| one.state == "loaded" && one.kind == "a decoder");
+        loaded.map(|one| one.model.as_str())
+    }
+}
+
 /// Every model, and then every worker.
 pub fn list(stored: &[Stored], held: &[Held], paint: Paint) -> String {
     let mut lines: BTreeMap<ModelName, Line> = BTreeMap::new();

@@ -70,14 +70,18 @@ pub async fn run(args: ChatArgs, session: &Session) -> Result<Exit, CliError> {
     }
 }
 
-async fn known(session: &Session, bus: &Bus, tenant: Option<&str>) -> Result<Models, CliError> {
+/// What may be asked for.
+///
+/// # Errors
+/// NATS, or nobody who answers.
+pub async fn known(session: &Session, bus: &Bus, tenant: Option<&str>) -> Result<Models, CliError> {
     let question = serde_json::json!({"tenant": tenant});
     let answer = ask(session, bus, subjects::LLM_MODELS, &question).await?;
     session.read(subjects::LLM_MODELS, &answer)
 }
 
 /// The first route for chats by name, or where there is none the first model.
-fn first_chat(models: &Models) -> Result<String, CliError> {
+pub fn first_chat(models: &Models) -> Result<String, CliError> {
     let chats = || models.aliases.iter().filter(|alias| alias.kind == "chat");
     let first = chats().find(|alias| alias.route).or_else(|| chats().next());
     first.map(|alias| alias.alias.clone()).ok_or_else(|| {
@@ -168,13 +172,8 @@ impl Chat<'_> {
 
     async fn answered(&self, stored: &Stored, shown: &Shown) -> Result<(Exit, Option<String>), CliError> {
         let record = &stored.record;
-        if record.status != "succeeded" {
-            let (code, message) = match &record.error {
-                Some(e) => (e.code.clone(), e.message.clone()),
-                None => (code::FAILED.to_string(), format!("the call was {}", record.status)),
-            };
-            let message = one_line(&message);
-            return Err(CliError::Told { code, message, remedy: String::new(), exit: record.exit() });
+        if let Some(e) = record.failure() {
+            return Err(e);
         }
         let bytes = returned(&self.bus, record).await?;
         let completion: Completion = self.session.read(TASK, &bytes)?;

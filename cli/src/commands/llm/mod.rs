@@ -1,9 +1,9 @@
 //! `tasklane llm`: model calls seen from their operator, and a chat.
 
 pub mod args;
-mod chat;
-mod completion;
-mod conversation;
+pub mod chat;
+pub mod completion;
+pub mod conversation;
 
 use args::{LlmCommand, UsageArgs};
 use bytes::Bytes;

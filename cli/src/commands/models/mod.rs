@@ -2,7 +2,7 @@
 
 pub mod args;
 mod store;
-mod workers;
+pub mod workers;
 
 use args::ModelsCommand;
 use tasklane_models::StoreError;

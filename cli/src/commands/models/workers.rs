@@ -38,6 +38,16 @@ pub async fn list(session: &Session) -> Result<Exit, CliError> {
     Ok(Exit::Succeeded)
 }
 
+/// A decoder that some worker has loaded: the first by name.
+///
+/// # Errors
+/// NATS, or an answer that cannot be read.
+pub async fn decoder(bus: &Bus, session: &Session) -> Result<Option<String>, CliError> {
+    let answers = everybody(bus, session, subjects::MODELS_LIST, &json!({}), session.timeout(), None).await?;
+    let held: Vec<Held> = read(session, subjects::MODELS_LIST, &answers)?;
+    Ok(held.iter().flat_map(Held::decoders).min().map(str::to_owned))
+}
+
 /// Loads a model everywhere. When one worker has it, it is switched on for those that start later.
 pub async fn load(args: LoadArgs, session: &Session) -> Result<Exit, CliError> {
     let bus = session.bus().await?;

@@ -1,0 +1,106 @@
+//! `tasklane ask`: a model answers a question from what a collection has on it, and says from where.
+
+pub mod args;
+mod prompt;
+mod teller;
+
+use std::path::Path;
+
+use args::AskArgs;
+use prompt::{Citations, Source, citations};
+use serde_json::{Value, json};
+use tasklane_runtime::contract::code;
+use teller::{Answer, Teller};
+
+use super::search::question::Mode;
+use super::search::{Hit, search};
+use crate::error::{CliError, Exit};
+use crate::format::{Paint, hits, json as layout, one_line};
+use crate::session::Session;
+use crate::work::Work;
+
+/// Asks and prints the answer with its sources.
+///
+/// # Errors
+/// There is no such collection or model, nothing was found, nobody answers, or NATS.
+pub async fn run(args: AskArgs, session: &Session) -> Result<Exit, CliError> {
+    let work = Work::new(session).await?;
+    let asked = (Mode::Hybrid, args.question.as_str());
+    let found = search(&work, &args.collection, asked, usize::from(args.k), &args.narrow).await?;
+    if found.hits.is_empty() {
+        let why = format!("`{}` has nothing on it", args.collection);
+        return Err(CliError::new(code::NOT_FOUND, Exit::Failed, why));
+    }
+    let here = std::env::current_dir().ok();
+    let place = |hit: &Hit| hits::place(hit, here.as_deref());
+    let sources: Vec<Source> =
+        found.hits.iter().map(|hit| Source { place: place(hit), text: hit.text.clone() }).collect();
+    let teller = Teller::find(&work, &args).await?;
+    let Some(answer) = teller.ask(&args.question, &sources).await? else { return Ok(Exit::Interrupted) };
+    let cited = citations(&answer.text, sources.len());
+    if session.json {
+        let told = told(&args, &answer, &found.hits, &cited);
+        session.print(&layout::indent(&told.to_string()))?;
+    } else {
+        session.print(&listed(&found.hits, &cited, here.as_deref(), session.paint))?;
+    }
+    if !cited.made_up.is_empty() {
+        let made_up: Vec<String> = cited.made_up.iter().map(|n| format!("[{n}]")).collect();
+        session.warn(&format!("the answer names sources that there are not: {}", made_up.join(" ")));
+    }
+    if !answer.summary.is_empty() {
+        session.note(&one_line(&answer.summary));
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// The sources below the answer: those that it names, or all where it names none.
+fn listed(hits: &[Hit], citations: &Citations, here: Option<&Path>, paint: Paint) -> String {
+    let none = citations.cited.is_empty();
+    let mut text = match none {
+        true => paint.warn("\nthe answer names no sources; the model had these:\n"),
+        false => "\nSources:\n".to_owned(),
+    };
+    for (at, hit) in hits.iter().enumerate().filter(|(at, _)| none || citations.cited.contains(&(at + 1))) {
+        text += &format!("[{}] {}\n", at + 1, one_line(&hits::place(hit, here)));
+    }
+    text
+}
+
+fn told(args: &AskArgs, answer: &Answer, hits: &[Hit], citations: &Citations) -> Value {
+    let source = |(at, hit): (usize, &Hit)| {
+        json!({
+            "n": at + 1,
+            "cited": citations.cited.contains(&(at + 1)),
+            "id": hit.id,
+            "score": hit.score,
+            "text": hit.text,
+            "metadata": hit.metadata,
+        })
+    };
+    json!({
+        "collection": args.collection,
+        "question": args.question,
+        "model": answer.model,
+        "answer": answer.text,
+        "sources": hits.iter().enumerate().map(source).collect::<Vec<_>>(),
+        "made_up": citations.made_up,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sources_that_are_named_are_listed() {
+        let hit = |name: &str| Hit {
+            metadata: json!({"source": name}).as_object().unwrap().clone(),
+            ..Hit::default()
+        };
+        let hits = [hit("/a"), hit("/b"), hit("/c")];
+        let of = |answer: &str| listed(&hits, &citations(answer, 3), None, Paint { on: false });
+        assert_eq!(of("yes [3] and [1]"), "\nSources:\n[1] /a\n[3] /c\n");
+        assert_eq!(of("yes").lines().count(), 5);
+    }
+}
