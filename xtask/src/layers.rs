@@ -47,7 +47,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry-proto", &["tasklane-telemetry", TESTKIT]),
     ("opentelemetry*", &["tasklane-telemetry"]),
     ("tracing-opentelemetry", &["tasklane-telemetry"]),
-    ("prost*", &["tasklane-contract"]),
+    // A collection's log is a wire of its own: nobody but the vector indexer reads it.
+    ("prost*", &["tasklane-contract", "tasklane-vector-indexer"]),
     ("pdfium-render", &["tasklane-document"]),
     ("calamine", &["tasklane-document"]),
     ("axum", &["tasklane-runtime", "tasklane-openai-proxy"]),

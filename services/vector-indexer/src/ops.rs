@@ -136,7 +136,11 @@ impl Batch {
         Ok(batch)
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    /// Holds every operation against its bounds.
+    ///
+    /// # Errors
+    /// The first that is outside.
+    pub fn check(&self) -> Result<(), Wrong> {
         within(0, "the batch", self.ops.len(), 1, MOST_OPS)?;
         self.ops.iter().enumerate().try_for_each(|(at, op)| match &op.kind {
             Some(Kind::Upsert(point)) => point.check(at),

@@ -38,7 +38,8 @@ pub(crate) struct Batches {
 }
 
 /// The stream whose batches a message joins. None for a schedule, which replaces the one before it, as a batch does not;
-/// and for a dead letter, of which there are few.
+/// and for a dead letter, of which there are few. Logs of vectors join: many small writes then share one write to the
+/// disk, and a large one is nearly a batch of its own.
 fn batched(subject: &str) -> Option<&'static str> {
     let is_schedule = subject.starts_with("tasks.sched.");
     streams::stream_of(subject).filter(|stream| !is_schedule && *stream != streams::DEAD)

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::{self, consumer};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{Bus, BusError, Headers};
 
@@ -170,6 +170,36 @@ impl Bus {
             .await
             .map(drop)
             .map_err(|e| BusError::js(format!("remove message {sequence} of {stream}"), e))
+    }
+
+    /// The subjects that match `filter` and have messages, at most so many, with how many each has.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn subjects(
+        &self,
+        stream: &str,
+        filter: &str,
+        most: usize,
+    ) -> Result<Vec<(String, usize)>, BusError> {
+        let failed = |e: &dyn std::fmt::Display| BusError::js(format!("list {filter} of {stream}"), e);
+        let handle = self.no_info(stream).await?;
+        let found = handle.info_with_subjects(filter).await.map_err(|e| failed(&e))?;
+        found.take(most).try_collect().await.map_err(|e| failed(&e))
+    }
+
+    /// Removes the messages of a subject up to a sequence, that one among them; all of them where none is given.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`].
+    pub async fn purge(&self, stream: &str, subject: &str, up_to: Option<u64>) -> Result<(), BusError> {
+        let handle = self.no_info(stream).await?;
+        let purge = handle.purge().filter(subject);
+        let purged = match up_to {
+            Some(sequence) => purge.sequence(sequence.saturating_add(1)).await,
+            None => purge.await,
+        };
+        purged.map(drop).map_err(|e| BusError::js(format!("purge {subject} of {stream}"), e))
     }
 
     async fn no_info(&self, stream: &str) -> Result<jetstream::stream::Stream<()>, BusError> {

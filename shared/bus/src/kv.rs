@@ -1,6 +1,6 @@
 //! Key-value buckets.
 
-use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, DeleteErrorKind, Operation, Store, UpdateErrorKind};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::watch;
@@ -82,6 +82,30 @@ impl Bucket {
             Ok(revision) => Ok(Some(revision)),
             Err(e) if e.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
             Err(e) => Err(BusError::js(format!("put {key}"), e)),
+        }
+    }
+
+    /// Puts a value if there is none, also where one was removed. Returns its revision, or nothing where there is one.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`]: nobody knows whether it was put.
+    pub async fn create(&self, key: &str, value: Bytes) -> Result<Option<u64>, BusError> {
+        match self.store.create(key, value).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(e) if e.kind() == CreateErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(BusError::js(format!("create {key}"), e)),
+        }
+    }
+
+    /// Removes a key if its revision is still this, and says whether it was.
+    ///
+    /// # Errors
+    /// [`BusError::JetStream`]: nobody knows whether it was removed.
+    pub async fn remove_if(&self, key: &str, revision: u64) -> Result<bool, BusError> {
+        match self.store.delete_expect_revision(key, Some(revision)).await {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == DeleteErrorKind::WrongLastRevision => Ok(false),
+            Err(e) => Err(BusError::js(format!("remove {key}"), e)),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod delivery;
 pub mod endpoint;
 pub mod error;
+pub mod follow;
 pub mod headers;
 pub mod inspect;
 pub mod keys;

@@ -6,7 +6,9 @@
 
 use tasklane_domain::{lane, priority};
 
-use crate::streams::{CANCELLED, CONTROL, DOCUMENTS, LLM, MODELS, PAYLOADS, RESULTS, TASKS, WORK, WORKERS};
+use crate::streams::{
+    CANCELLED, COLLECTIONS, CONTROL, DOCUMENTS, LLM, MODELS, PAYLOADS, RESULTS, TASKS, VECTORS, WORK, WORKERS,
+};
 use crate::subjects;
 
 /// A part of the system, as NATS sees it.
@@ -21,7 +23,7 @@ pub enum Role {
         /// Object stores it may read besides `payloads`. Who reads [`MODELS`] answers on `api.models.>` which it has.
         reads: Vec<String>,
         /// Buckets and object stores it keeps something in: it reads and writes them, and removes what is old. Who keeps
-        /// [`LLM`] answers on `api.llm.>` what stands in it.
+        /// [`LLM`] answers on `api.llm.>` what stands in it; who keeps [`COLLECTIONS`] writes and follows their log.
         keeps: Vec<String>,
     },
     /// Submits tasks and reads their results; what an application gets.
@@ -67,6 +69,10 @@ pub fn of(user: &str, role: &Role) -> Permissions {
                         .map(str::to_owned),
                 );
                 inbox.extend(service(subjects::MODELS_SERVICE));
+            }
+            if keeps.iter().any(|bucket| bucket == COLLECTIONS) {
+                inbox.push(subjects::VECTORS_REPLICAS.to_owned());
+                inbox.extend(service(subjects::VECTORS_SERVICE));
             }
             Permissions { publish: worker(pool, reads, keeps), subscribe: inbox, responses: false }
         }
@@ -124,6 +130,13 @@ fn worker(pool: &str, reads: &[String], keeps: &[String]) -> Vec<String> {
         may.extend(write_objects(bucket));
         may.push(format!("$JS.API.STREAM.PURGE.OBJ_{bucket}"));
         may.push(format!("$JS.API.STREAM.PURGE.KV_{bucket}"));
+    }
+    if keeps.iter().any(|bucket| bucket == COLLECTIONS) {
+        may.extend(read_stream(VECTORS));
+        may.push(format!("$JS.API.CONSUMER.MSG.NEXT.{VECTORS}.*"));
+        may.push(format!("{}*", subjects::VECTORS_PREFIX));
+        // What a snapshot holds, and what was dropped.
+        may.push(format!("$JS.API.STREAM.PURGE.{VECTORS}"));
     }
     // Whoever waits for the result of a task.
     may.push("_INBOX.>".to_owned());
@@ -300,6 +313,37 @@ mod tests {
             ["$O.models.M.x", "$O.models.C.x", "$JS.API.STREAM.PURGE.OBJ_models", "$KV.control.models.x"]
         {
             assert!(!may_publish(&ml, subject), "{subject}");
+        }
+    }
+
+    #[test]
+    fn who_keeps_collections_writes_and_follows_their_log_and_nobody_else() {
+        let keeps =
+            |bucket: &str| Role::Worker { pool: "p".into(), reads: vec![], keeps: vec![bucket.into()] };
+        let (indexer, other) = (keeps(COLLECTIONS), keeps(LLM));
+        for subject in [
+            "vectors.0a1b2c3d4e5f",
+            "$JS.API.CONSUMER.CREATE.VECTORS",
+            "$JS.API.CONSUMER.MSG.NEXT.VECTORS.x",
+            "$JS.API.STREAM.INFO.VECTORS",
+            "$JS.API.STREAM.PURGE.VECTORS",
+            "$JS.API.DIRECT.GET.VECTORS.vectors.x",
+            "$KV.vectors.collection.docs",
+            "$O.vectors.M.x",
+        ] {
+            assert!(may_publish(&indexer, subject), "{subject}");
+            for role in [&other, &generic(), &Role::Publisher] {
+                assert!(!may_publish(role, subject), "{role:?} {subject}");
+            }
+        }
+        for subject in
+            ["$JS.API.STREAM.DELETE.VECTORS", "$JS.API.STREAM.UPDATE.VECTORS", "api.vectors.replicas"]
+        {
+            assert!(!may_publish(&indexer, subject) && !may_publish(&Role::Publisher, subject), "{subject}");
+        }
+        let hears = |role: &Role, subject: &str| of("me", role).subscribe.iter().any(|p| matches(p, subject));
+        for subject in [subjects::VECTORS_REPLICAS, "$SRV.INFO.tasklane-vectors"] {
+            assert!(hears(&indexer, subject) && !hears(&other, subject), "{subject}");
         }
     }
 

@@ -12,6 +12,9 @@ pub const WORK: &str = "WORK";
 pub const RESULTS: &str = "RESULTS";
 /// The stream of dead letters.
 pub const DEAD: &str = "DEAD";
+/// The stream of what is done to collections of vectors: every collection's log is a subject of it. A collection's
+/// snapshot is what lets go of messages.
+pub const VECTORS: &str = "VECTORS";
 /// The router's consumer on `TASKS`.
 pub const ROUTER_CONSUMER: &str = "router";
 
@@ -33,6 +36,8 @@ pub const LLM_CACHE_AGE: Duration = Duration::from_secs(24 * 3600);
 const LLM_CACHE_BYTES: i64 = 1 << 30;
 /// Models: one object for each version, `name/version`, an archive of the model's folder.
 pub const MODELS: &str = "models";
+/// Collections of vectors: the bucket that names them, and the store of their snapshots.
+pub const COLLECTIONS: &str = "vectors";
 /// Documents that tasks name as `obj://documents/<name>`.
 pub const DOCUMENTS: &str = "documents";
 
@@ -117,6 +122,7 @@ pub fn streams(policy: &Policy) -> Vec<StreamDef> {
             ..base(RESULTS, &["results.*"])
         },
         StreamDef { max_age: policy.dead_age, ..base(DEAD, &["dead.*"]) },
+        base(VECTORS, &["vectors.*"]),
     ]
 }
 
@@ -127,6 +133,7 @@ pub fn stream_of(subject: &str) -> Option<&'static str> {
         Some("work") => Some(WORK),
         Some("results") => Some(RESULTS),
         Some("dead") => Some(DEAD),
+        Some("vectors") => Some(VECTORS),
         _ => None,
     }
 }
@@ -190,7 +197,13 @@ pub fn buckets(policy: &Policy) -> Vec<BucketDef> {
         max_bytes: -1,
         replicas: policy.replicas,
     };
-    vec![bucket(WORKERS, 5), bucket(CANCELLED, 24 * 3600), bucket(CONTROL, 0), bucket(LLM, 0)]
+    vec![
+        bucket(WORKERS, 5),
+        bucket(CANCELLED, 24 * 3600),
+        bucket(CONTROL, 0),
+        bucket(LLM, 0),
+        bucket(COLLECTIONS, 0),
+    ]
 }
 
 /// The object stores, with how long an object is kept (zero: for ever).
@@ -200,6 +213,7 @@ pub fn object_stores(policy: &Policy) -> Vec<BucketDef> {
         store(PAYLOADS, policy.results_age * 2),
         BucketDef { max_bytes: LLM_CACHE_BYTES, ..store(LLM_CACHE, LLM_CACHE_AGE) },
         store(MODELS, Duration::ZERO),
+        store(COLLECTIONS, Duration::ZERO),
         // The last that is made: who finds it knows that all is there.
         store(DOCUMENTS, Duration::ZERO),
     ]

@@ -35,8 +35,15 @@ pub const MODELS_LOAD: &str = "api.models.load";
 /// Takes a model out of each worker's memory.
 pub const MODELS_UNLOAD: &str = "api.models.unload";
 
+/// Prefix of the logs of collections of vectors: `vectors.<collection id>`.
+pub const VECTORS_PREFIX: &str = "vectors.";
+/// The service on `api.vectors.>`. Every vector indexer answers for itself.
+pub const VECTORS_SERVICE: &str = "tasklane-vectors";
+/// Which collections each vector indexer has, and how far it is with each.
+pub const VECTORS_REPLICAS: &str = "api.vectors.replicas";
+
 /// First tokens of subjects that are ours, or the server's: nobody may have a result sent there.
-const RESERVED: [&str; 6] = ["tasks", "work", "results", "dead", "events", API];
+const RESERVED: [&str; 7] = ["tasks", "work", "results", "dead", "events", "vectors", API];
 
 /// Checks where a publisher wants the result sent to. Workers send it with their own permissions, so that a subject
 /// which is stored or acted on would let a publisher write with them: another task's result, or a task.

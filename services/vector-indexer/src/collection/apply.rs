@@ -78,7 +78,10 @@ impl Shared {
         order.sequence = sequence;
         self.hub.change(|board| {
             board.put_texts(texts, sequence);
-            board.last_write = Instant::now();
+            // A sequence that has nothing for us is no reason to put off what waits for quiet.
+            if !batch.ops.is_empty() {
+                board.last_write = Instant::now();
+            }
         });
         self.applied.send_replace(sequence);
         self.full(&order);

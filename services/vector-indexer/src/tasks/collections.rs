@@ -1,0 +1,241 @@
+//! `vector_collections`: creates collections, says which there are, removes them, and gives them other names.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tasklane_runtime::bus::Bus;
+use tasklane_runtime::contract::streams::VECTORS;
+use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
+
+use super::{Parts, name_schema, rule, schema};
+use crate::catalogue::{All, Record, Settings, check_name};
+use crate::error::VectorError;
+use crate::graph::Params;
+use crate::log;
+use crate::shelf::{Entry, Import};
+use crate::space::{Metric, Precision};
+
+/// The task type's name.
+pub const NAME: &str = "vector_collections";
+/// Changes of the same name by others that are outlived.
+const TRIES: usize = 8;
+/// Collections, at most: each has two threads and a log of its own in every replica.
+const MOST: usize = 256;
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+enum Wanted {
+    Create {
+        collection: String,
+        dimension: usize,
+        metric: Option<Metric>,
+        precision: Option<Precision>,
+        graph: Option<GraphWanted>,
+    },
+    List {},
+    Describe {
+        collection: String,
+    },
+    Drop {
+        collection: String,
+    },
+    Alias {
+        alias: String,
+        collection: String,
+    },
+    Unalias {
+        alias: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GraphWanted {
+    m: Option<u32>,
+    ef_construction: Option<u32>,
+}
+
+/// The task type.
+pub fn task_type(parts: Parts) -> TaskType {
+    let run = move |_: Ctx, payload: Payload| {
+        let parts = parts.clone();
+        async move { Output::json(&answer(&parts, payload.json()?).await?) }
+    };
+    TaskType::new(NAME, "Creates, lists, describes, names and drops collections of vectors", run)
+        .schema(&schema(
+            &["action"],
+            json!({
+                "action": {"enum": ["create", "list", "describe", "drop", "alias", "unalias"]},
+                "collection": name_schema(),
+                "alias": name_schema(),
+                "dimension": {"type": "integer", "minimum": 1, "maximum": crate::ops::MOST_DIMENSION},
+                "metric": {"enum": ["cosine", "dot", "l2"]},
+                "precision": {"enum": ["f32", "f16", "i8"]},
+                "graph": schema(&[], json!({
+                    "m": {"type": "integer", "minimum": 2, "maximum": 128},
+                    "ef_construction": {"type": "integer", "minimum": 8, "maximum": 2048}
+                }))
+            }),
+        ))
+        .rule(rule(60_000))
+}
+
+async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
+    Ok(match wanted {
+        Wanted::Create { collection, dimension, metric, precision, graph } => {
+            let usual = Params::default();
+            let graph = graph.unwrap_or_default();
+            let settings = Settings {
+                dimension,
+                metric: metric.unwrap_or(Metric::Cosine),
+                precision: precision.unwrap_or(Precision::F16),
+                graph: Params {
+                    m: graph.m.unwrap_or(usual.m),
+                    ef_construction: graph.ef_construction.unwrap_or(usual.ef_construction),
+                    ..usual
+                },
+            };
+            create(parts, &collection, settings).await?
+        }
+        Wanted::List {} => list(parts).await?,
+        Wanted::Describe { collection } => {
+            let entry = parts.shelf.entry(&collection).await?;
+            let mut told = told(&entry, &parts.shelf.known());
+            let described = entry.collection.describe();
+            told["segments"] = json!(described.segments);
+            told["growing"] = described.growing.into();
+            told["durable"] = described.durable.into();
+            told["texts"] = described.texts.into();
+            told["memory"] = json!(described.memory);
+            told["trouble"] = json!(described.trouble);
+            told["id"] = entry.record.id.as_str().into();
+            told
+        }
+        Wanted::Drop { collection } => remove(parts, &collection).await?,
+        Wanted::Alias { alias, collection } => name(parts, &alias, &collection).await?,
+        Wanted::Unalias { alias } => {
+            if parts.shelf.catalogue().alias(&alias).await.map_err(VectorError::from)?.is_none() {
+                return Err(VectorError::NoCollection(alias).into());
+            }
+            parts.shelf.catalogue().remove_alias(&alias).await.map_err(VectorError::from)?;
+            parts.shelf.settle(Import::Missing).await?;
+            json!({"alias": alias})
+        }
+    })
+}
+
+async fn create(parts: &Parts, name: &str, settings: Settings) -> Result<Value, VectorError> {
+    check_name(name)?;
+    settings.check()?;
+    let catalogue = parts.shelf.catalogue();
+    let made = |created: bool| json!({"collection": name, "created": created});
+    for _ in 0..TRIES {
+        if let Some(known) = catalogue.collection(name).await? {
+            return match known.value.settings.difference(&settings) {
+                None => Ok(made(false)),
+                Some(difference) => Err(VectorError::Taken { name: name.to_owned(), difference }),
+            };
+        }
+        if let Some(alias) = catalogue.alias(name).await? {
+            let difference = format!("it is another name of `{}`", alias.value.collection);
+            return Err(VectorError::Taken { name: name.to_owned(), difference });
+        }
+        if catalogue.all().await?.collections.len() >= MOST {
+            return Err(VectorError::BadInput(format!(
+                "there are {MOST} collections, and no more are taken"
+            )));
+        }
+        let since = parts.shelf.bus().stream_load(VECTORS).await?.last;
+        if catalogue.create(name, &Record::new(settings, since)).await? {
+            parts.shelf.settle(Import::Missing).await?;
+            return Ok(made(true));
+        }
+    }
+    Err(VectorError::Busy(format!("`{name}` is being changed by others")))
+}
+
+async fn list(parts: &Parts) -> Result<Value, VectorError> {
+    parts.shelf.settle(Import::Missing).await?;
+    let known = parts.shelf.known();
+    let mut all = Vec::new();
+    for (name, record) in &known.collections {
+        all.push(match parts.shelf.by_id(&record.id) {
+            Some(entry) => told(&entry, &known),
+            None => away(name, record, &known),
+        });
+    }
+    Ok(json!({"collections": all}))
+}
+
+async fn remove(parts: &Parts, name: &str) -> Result<Value, VectorError> {
+    let catalogue = parts.shelf.catalogue();
+    for _ in 0..TRIES {
+        let Some(known) = catalogue.collection(name).await? else {
+            return Err(match catalogue.alias(name).await? {
+                Some(alias) => VectorError::BadInput(format!(
+                    "`{name}` is another name of `{}`; name the collection itself, or take the alias away",
+                    alias.value.collection
+                )),
+                None => VectorError::NoCollection(name.to_owned()),
+            });
+        };
+        if !catalogue.remove(name, known.revision).await? {
+            continue;
+        }
+        for (alias, of) in catalogue.all().await?.aliases {
+            if of == name {
+                catalogue.remove_alias(&alias).await?;
+            }
+        }
+        parts.shelf.settle(Import::Missing).await?;
+        forget(parts.shelf.bus(), &known.value.id).await?;
+        parts.snapshots.sweep().await?;
+        return Ok(json!({"collection": name, "dropped": true}));
+    }
+    Err(VectorError::Busy(format!("`{name}` is being changed by others")))
+}
+
+async fn forget(bus: &Bus, id: &str) -> Result<(), VectorError> {
+    Ok(bus.purge(VECTORS, &log::subject(id), None).await?)
+}
+
+async fn name(parts: &Parts, alias: &str, collection: &str) -> Result<Value, VectorError> {
+    check_name(alias)?;
+    let catalogue = parts.shelf.catalogue();
+    if catalogue.collection(alias).await?.is_some() {
+        let difference = "a collection has this name".to_owned();
+        return Err(VectorError::Taken { name: alias.to_owned(), difference });
+    }
+    let entry = parts.shelf.entry(collection).await?;
+    catalogue.set_alias(alias, &entry.name).await?;
+    parts.shelf.settle(Import::Missing).await?;
+    Ok(json!({"alias": alias, "collection": entry.name}))
+}
+
+/// A collection that is open here.
+fn told(entry: &Entry, known: &All) -> Value {
+    let described = entry.collection.describe();
+    let mut told = away(&entry.name, &entry.record, known);
+    told["points"] = described.points.into();
+    told["sequence"] = described.sequence.into();
+    told["segments"] = described.segments.len().into();
+    told["memory_bytes"] = described.memory.total().into();
+    told
+}
+
+/// What the catalogue says of a collection.
+fn away(name: &str, record: &Record, known: &All) -> Value {
+    let settings = &record.settings;
+    let aliases: Vec<&String> =
+        known.aliases.iter().filter(|(_, of)| *of == name).map(|(alias, _)| alias).collect();
+    let base = known.collections.get(name).and_then(|now| now.base.as_ref());
+    json!({
+        "collection": name,
+        "dimension": settings.dimension,
+        "metric": settings.metric,
+        "precision": settings.precision,
+        "graph": {"m": settings.graph.m, "ef_construction": settings.graph.ef_construction},
+        "aliases": aliases,
+        "snapshot": base.map(|base| &base.object),
+    })
+}

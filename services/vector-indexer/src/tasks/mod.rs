@@ -1,0 +1,66 @@
+//! Task types: payloads in, results out.
+
+pub mod collections;
+pub mod delete;
+pub mod indexing;
+pub mod input;
+pub mod points;
+pub mod search;
+pub mod snapshot;
+
+use serde_json::{Value, json};
+use tasklane_runtime::contract::v1;
+
+use crate::meters::Meters;
+use crate::shelf::Shelf;
+use crate::snapshots::Snapshots;
+
+/// What the task types work with. Clones share it.
+#[derive(Clone)]
+pub struct Parts {
+    /// The open collections.
+    pub shelf: Shelf,
+    /// Their snapshots.
+    pub snapshots: Snapshots,
+    /// What is measured.
+    pub meters: Meters,
+}
+
+/// What applies where the publisher says nothing.
+fn rule(max_processing_time_ms: u64) -> v1::Rule {
+    v1::Rule {
+        required_capabilities: vec!["vector_indexing".to_owned()],
+        preferred_worker_type: "vector_indexer".to_owned(),
+        max_processing_time_ms,
+        ..v1::Rule::default()
+    }
+}
+
+/// The schema of a payload with these properties, and with no others.
+fn schema(required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object",
+        "required": required,
+        "additionalProperties": false,
+        "properties": properties
+    })
+}
+
+/// A collection's name, or an alias.
+fn name_schema() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": 63, "description": "a collection's name, or an alias"})
+}
+
+/// A vector.
+fn vector_schema() -> Value {
+    json!({
+        "type": ["array", "string"],
+        "items": {"type": "number"},
+        "description": "numbers, or base64 of little-endian 32 bit floats"
+    })
+}
+
+/// What of a point is wanted.
+fn with_schema() -> Value {
+    json!({"type": "array", "items": {"enum": ["text", "metadata", "vector"]}})
+}
