@@ -1,7 +1,7 @@
 //! Several processes that follow one log.
 
 use serde_json::json;
-use tasklane_testkit::wait;
+use tasklane_testkit::client;
 
 use crate::rig::{Rig, point, points, vector};
 
@@ -43,11 +43,11 @@ async fn a_server_that_goes_and_comes_is_followed_again() {
     rig.put("docs", points(0..10)).await;
     rig.stack.kill9_nats();
     rig.stack.start_nats_again().await;
-    let last = wait::until("points can be put again", async || {
-        let payload = json!({"collection": "docs", "points": points(10..20)});
-        rig.ask("vector_indexing", payload).await.ok()?["sequence"].as_u64()
-    })
-    .await;
+    let payload = json!({"collection": "docs", "points": points(10..20)});
+    let task = client::task("again", "vector_indexing", payload, json!({}));
+    rig.stack.client.bus.store_surely(task).await.unwrap();
+    let result = rig.stack.client.result("again").await;
+    let last = result["result"]["sequence"].as_u64().unwrap_or_else(|| panic!("{result}"));
     rig.everywhere(1, "docs", last, 20).await;
 }
 
