@@ -91,7 +91,10 @@ impl Bare {
 
     fn search(&self, question: &str, k: usize) -> Vec<(f32, tantivy::DocAddress)> {
         let mut words = Vec::new();
-        self.analyzer.borrow_mut().token_stream(question).process(&mut |token| words.push(token.text.clone()));
+        self.analyzer
+            .borrow_mut()
+            .token_stream(question)
+            .process(&mut |token| words.push(token.text.clone()));
         words.sort_unstable();
         words.dedup();
         let term = |word: &String| -> (Occur, Box<dyn Query>) {
@@ -104,7 +107,8 @@ impl Bare {
 }
 
 fn main() {
-    let arguments: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let arguments: Vec<usize> =
+        std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let given = |place: usize, usual: usize| arguments.get(place).copied().unwrap_or(usual);
     let (texts, questions, rounds) = (given(0, 50_000), given(1, 2_000), given(2, 5));
     let corpus = corpus(texts, questions);

@@ -79,7 +79,9 @@ impl<K: Ord> Ordered<K> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.blocks.partition_point(|block| block.keys.first().is_some_and(|key| key.borrow() <= value)).saturating_sub(1)
+        self.blocks
+            .partition_point(|block| block.keys.first().is_some_and(|key| key.borrow() <= value))
+            .saturating_sub(1)
     }
 
     /// Adds the rows that have a value.
@@ -101,8 +103,10 @@ impl<K: Ord> Ordered<K> {
 
     /// The rows that have a value in the range.
     pub fn between(&self, range: &Range<K>) -> RoaringBitmap {
-        let start = self.blocks.partition_point(|block| block.keys.last().is_some_and(|key| range.is_below(key)));
-        let end = self.blocks.partition_point(|block| !block.keys.first().is_some_and(|key| range.is_above(key)));
+        let start =
+            self.blocks.partition_point(|block| block.keys.last().is_some_and(|key| range.is_below(key)));
+        let end =
+            self.blocks.partition_point(|block| !block.keys.first().is_some_and(|key| range.is_above(key)));
         let blocks = self.blocks.get(start..end).unwrap_or_default();
         let mut whole = Vec::with_capacity(blocks.len());
         let mut parts: [&[Rows]; 2] = [&[], &[]];

@@ -59,7 +59,11 @@ impl Reader {
 
     fn term(&mut self) -> Result<(), Wrong> {
         self.terms += 1;
-        if self.terms > TERMS { self.wrong(format!("a filter has at most {TERMS} conditions")) } else { Ok(()) }
+        if self.terms > TERMS {
+            self.wrong(format!("a filter has at most {TERMS} conditions"))
+        } else {
+            Ok(())
+        }
     }
 
     fn filter(&mut self, filter: &Value, depth: usize) -> Result<Node, Wrong> {
@@ -88,7 +92,9 @@ impl Reader {
                 Ok(Node::Not(Box::new(self.filter(value, depth + 1)?)))
             }
             _ if key.starts_with('$') => self.wrong("a field's name is wanted, or $and, $or or $not"),
-            _ if key.is_empty() || key.len() > NAME => self.wrong(format!("a field's name has 1 to {NAME} bytes")),
+            _ if key.is_empty() || key.len() > NAME => {
+                self.wrong(format!("a field's name has 1 to {NAME} bytes"))
+            }
             _ => self.field(key, value),
         }
     }
@@ -98,7 +104,9 @@ impl Reader {
         match value {
             Value::Array(list) if !list.is_empty() => {
                 let filters = list.iter().enumerate();
-                filters.map(|(i, value)| self.at(&i.to_string(), |reader| reader.filter(value, depth + 1))).collect()
+                filters
+                    .map(|(i, value)| self.at(&i.to_string(), |reader| reader.filter(value, depth + 1)))
+                    .collect()
             }
             Value::Array(_) => self.wrong("at least one filter is wanted"),
             other => self.wrong(format!("a list of filters is wanted, not {}", kind(other))),
@@ -151,7 +159,9 @@ impl Reader {
             _ if operator.starts_with('$') => {
                 return self.wrong(format!("there is no such operator: {OPERATORS} is wanted"));
             }
-            _ => return self.wrong(format!("{OPERATORS} is wanted; a nested field is written as outer.inner")),
+            _ => {
+                return self.wrong(format!("{OPERATORS} is wanted; a nested field is written as outer.inner"));
+            }
         }))
     }
 
@@ -192,8 +202,12 @@ impl Reader {
                 None => self.wrong("this number is out of range"),
             },
             Value::String(text) => Ok(Atom::Text(text.as_str().into())),
-            Value::Array(_) if !instead.is_empty() => self.wrong(format!("one value is wanted, not a list: {instead}")),
-            other => self.wrong(format!("a text, a number, true, false or null is wanted, not {}", kind(other))),
+            Value::Array(_) if !instead.is_empty() => {
+                self.wrong(format!("one value is wanted, not a list: {instead}"))
+            }
+            other => {
+                self.wrong(format!("a text, a number, true, false or null is wanted, not {}", kind(other)))
+            }
         }
     }
 

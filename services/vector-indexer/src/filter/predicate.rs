@@ -110,7 +110,9 @@ impl Test {
         match (self, value) {
             (Self::Exists, _) => true,
             (Self::In(atoms), value) => among(atoms, value),
-            (Self::Numbers(range), Value::Number(number)) => Key::of(number).is_some_and(|key| range.holds(&key)),
+            (Self::Numbers(range), Value::Number(number)) => {
+                Key::of(number).is_some_and(|key| range.holds(&key))
+            }
             (Self::Texts(range), Value::String(text)) => range.holds(text.as_str()),
             (Self::Numbers(_) | Self::Texts(_), _) => false,
         }

@@ -73,13 +73,19 @@ fn what_is_wrong_is_said_with_its_place() {
     for (filter, place) in [
         (json!([]), "filter: a filter is an object, not a list"),
         (json!({"year": {"$gte": [1]}}), "filter.year.$gte: a number or text is wanted, not a list"),
-        (json!({"year": {"$gte": 1, "$lt": "b"}}), "filter.year: the bounds of a range are all numbers or all texts"),
+        (
+            json!({"year": {"$gte": 1, "$lt": "b"}}),
+            "filter.year: the bounds of a range are all numbers or all texts",
+        ),
         (json!({"year": {"$almost": 1}}), "filter.year.$almost: there is no such operator"),
         (json!({"year": {"month": 1}}), "filter.year.month: $eq, $ne"),
         (json!({"year": {}}), "filter.year: $eq, $ne"),
         (json!({"tags": ["a"]}), "filter.tags: one value is wanted, not a list: use $in"),
         (json!({"tags": {"$in": "a"}}), "filter.tags.$in: a list of values is wanted, not a text"),
-        (json!({"tags": {"$in": ["a", {}]}}), "filter.tags.$in.1: a text, a number, true, false or null is wanted"),
+        (
+            json!({"tags": {"$in": ["a", {}]}}),
+            "filter.tags.$in.1: a text, a number, true, false or null is wanted",
+        ),
         (json!({"a": {"$exists": 1}}), "filter.a.$exists: true or false is wanted, not a number"),
         (json!({"$or": []}), "filter.$or: at least one filter is wanted"),
         (json!({"$or": [{"a": 1}, 2]}), "filter.$or.1: a filter is an object, not a number"),
@@ -120,14 +126,18 @@ fn bounds_keep_the_tighter_one() {
     }
     let mut index = Index::new();
     index.push(0, json!({"a": 3}).as_object().unwrap());
-    assert!(index.select(&parse(&json!({"a": {"$gt": 5, "$lt": 1}}))).is_empty(), "bounds the wrong way round");
+    assert!(
+        index.select(&parse(&json!({"a": {"$gt": 5, "$lt": 1}}))).is_empty(),
+        "bounds the wrong way round"
+    );
 }
 
 #[test]
 fn a_field_of_very_many_values() {
     let mut index = Index::new();
-    let points: Vec<Value> =
-        (0..5000u32).map(|row| json!({"n": row.wrapping_mul(2_654_435_761) >> 8, "s": format!("{:07}", row * 7 % 5003)})).collect();
+    let points: Vec<Value> = (0..5000u32)
+        .map(|row| json!({"n": row.wrapping_mul(2_654_435_761) >> 8, "s": format!("{:07}", row * 7 % 5003)}))
+        .collect();
     for (row, point) in points.iter().enumerate() {
         index.push(row as u32, point.as_object().unwrap());
     }
@@ -152,7 +162,8 @@ fn a_field_of_very_many_values() {
 }
 
 fn field() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "b", "c", "a.b", "b.c", "a.b.c", "c.a", ".", "a.", ".b"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["a", "b", "c", "a.b", "b.c", "a.b.c", "c.a", ".", "a.", ".b"])
+        .prop_map(str::to_owned)
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
@@ -162,7 +173,8 @@ fn scalar() -> impl Strategy<Value = Value> {
         (-3i64..4).prop_map(Value::from),
         prop::sample::select(vec![i64::MAX, i64::MIN, (1 << 53) + 1, 1 << 53]).prop_map(Value::from),
         prop::sample::select(vec![u64::MAX, u64::MAX - 1]).prop_map(Value::from),
-        prop::sample::select(vec![0.5, -0.0, 1.0, 2.0, 9_007_199_254_740_992.0, 1.8446744073709552e19]).prop_map(Value::from),
+        prop::sample::select(vec![0.5, -0.0, 1.0, 2.0, 9_007_199_254_740_992.0, 1.8446744073709552e19])
+            .prop_map(Value::from),
         "[abä]{0,2}".prop_map(Value::from),
     ]
 }
@@ -183,7 +195,11 @@ fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<Stri
 
 fn condition() -> impl Strategy<Value = Value> {
     let bound = || {
-        prop_oneof![(-3i64..4).prop_map(Value::from), (-2.0f64..2.0).prop_map(Value::from), Just(json!(u64::MAX))]
+        prop_oneof![
+            (-3i64..4).prop_map(Value::from),
+            (-2.0f64..2.0).prop_map(Value::from),
+            Just(json!(u64::MAX))
+        ]
     };
     let low = || prop::sample::select(vec!["$gt", "$gte"]);
     let high = || prop::sample::select(vec!["$lt", "$lte"]);
@@ -196,7 +212,8 @@ fn condition() -> impl Strategy<Value = Value> {
         (low(), bound()).prop_map(|(op, value)| json!({op: value})),
         (low(), bound(), high(), bound(), scalar())
             .prop_map(|(low, from, high, to, not)| json!({low: from, high: to, "$ne": not})),
-        (low(), "[abä]{0,2}", high(), "[abä]{0,2}").prop_map(|(low, from, high, to)| json!({low: from, high: to})),
+        (low(), "[abä]{0,2}", high(), "[abä]{0,2}")
+            .prop_map(|(low, from, high, to)| json!({low: from, high: to})),
     ]
 }
 
@@ -216,11 +233,14 @@ fn filter() -> impl Strategy<Value = Value> {
 /// Any JSON at all, with the language's words in it.
 fn anything() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
-        prop::sample::select(vec!["$and", "$or", "$not", "$in", "$nin", "$gt", "$lte", "$exists", "$eq", "a", ""])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "$and", "$or", "$not", "$in", "$nin", "$gt", "$lte", "$exists", "$eq", "a", ""
+        ])
+        .prop_map(str::to_owned),
         any::<String>(),
     ];
-    let leaf = prop_oneof![scalar(), any::<f64>().prop_map(Value::from), any::<String>().prop_map(Value::from)];
+    let leaf =
+        prop_oneof![scalar(), any::<f64>().prop_map(Value::from), any::<String>().prop_map(Value::from)];
     leaf.prop_recursive(20, 64, 4, move |inner| {
         let entries = prop::collection::vec((word.clone(), inner.clone()), 0..4);
         prop_oneof![

@@ -7,7 +7,11 @@ use serde_json::{Map, Value};
 
 /// Whether any value of the field passes. A list is shown as itself (which counts for being there only) and then by
 /// its members.
-pub(super) fn any(metadata: &Map<String, Value>, field: &str, passes: &mut dyn FnMut(&Value) -> bool) -> bool {
+pub(super) fn any(
+    metadata: &Map<String, Value>,
+    field: &str,
+    passes: &mut dyn FnMut(&Value) -> bool,
+) -> bool {
     if let Some(value) = metadata.get(field)
         && member(value, passes)
     {

@@ -50,7 +50,9 @@ impl From<TantivyError> for TextError {
             TantivyError::IoError(error) => Self::read(error),
             TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => Self::read(io_error),
             TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. }) => Self::Io(io_error),
-            TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => Self::Io(io_error),
+            TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => {
+                Self::Io(io_error)
+            }
             TantivyError::LockFailure(LockError::LockBusy, _) => Self::Busy,
             TantivyError::LockFailure(LockError::IoError(error), _) => Self::Io(error),
             error @ (TantivyError::ErrorInThread(_)

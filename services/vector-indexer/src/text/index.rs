@@ -12,10 +12,10 @@ use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing,
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
+use super::TextError;
 use super::guard;
 use super::search::{Allowed, View};
 use super::words::TextWords;
-use super::TextError;
 
 /// What is held in memory between commits, in bytes; a segment is written to disk beyond that.
 const MEMORY: usize = 24 << 20;
@@ -67,7 +67,8 @@ impl Texts {
         guard::check(&index)?;
         let sequence = guard::unsealed(index.load_metas()?.payload.as_deref())?;
         let options = IndexWriterOptions::builder();
-        let options = options.num_worker_threads(1).num_merge_threads(1).memory_budget_per_thread(MEMORY).build();
+        let options =
+            options.num_worker_threads(1).num_merge_threads(1).memory_budget_per_thread(MEMORY).build();
         let writer: IndexWriter = index.writer_with_options(options)?;
         let mut merges = LogMergePolicy::default();
         merges.set_del_docs_ratio_before_merge(DELETED);
@@ -144,7 +145,12 @@ impl Texts {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn search(&self, question: &str, k: usize, allowed: Allowed<'_>) -> Result<Vec<(f32, u64)>, TextError> {
+    pub fn search(
+        &self,
+        question: &str,
+        k: usize,
+        allowed: Allowed<'_>,
+    ) -> Result<Vec<(f32, u64)>, TextError> {
         let view = Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner));
         view.search(self.fields.text, question, k, allowed)
     }

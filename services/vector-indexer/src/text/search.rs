@@ -33,7 +33,10 @@ impl View {
         let column = |segment: &SegmentReader| {
             let column = segment.fast_fields().u64(uid)?;
             if column.num_docs() != segment.max_doc() {
-                return Err(TextError::Damaged(format!("segment {} has another length", segment.segment_id())));
+                return Err(TextError::Damaged(format!(
+                    "segment {} has another length",
+                    segment.segment_id()
+                )));
             }
             Ok(column.first_or_default_col(0))
         };
@@ -42,7 +45,13 @@ impl View {
     }
 
     /// The best `k`, best first; equal scores in the order of their uids.
-    pub fn search(&self, field: Field, question: &str, k: usize, allowed: Allowed<'_>) -> Result<Vec<(f32, u64)>, TextError> {
+    pub fn search(
+        &self,
+        field: Field,
+        question: &str,
+        k: usize,
+        allowed: Allowed<'_>,
+    ) -> Result<Vec<(f32, u64)>, TextError> {
         let Some(query) = query(field, question) else { return Ok(Vec::new()) };
         if k == 0 || self.uids.is_empty() {
             return Ok(Vec::new());
@@ -123,7 +132,11 @@ impl Best {
 
     /// Only a better score can still get in.
     fn threshold(&self) -> Score {
-        if self.heap.len() < self.k { Score::MIN } else { self.heap.peek().map_or(Score::MIN, |worst| worst.score) }
+        if self.heap.len() < self.k {
+            Score::MIN
+        } else {
+            self.heap.peek().map_or(Score::MIN, |worst| worst.score)
+        }
     }
 }
 
