@@ -233,8 +233,7 @@ mod tests {
         #[test]
         fn bytes_of_anybody_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..60), rows in 0_usize..5) {
             let _: Result<_, _> = read(&mut bytes.as_slice(), rows, |_, record| {
-                record.metadata();
-                record.text();
+                drop((record.metadata(), record.text().map(str::len)));
             });
         }
     }
