@@ -160,7 +160,8 @@ impl Reader {
                 return self.wrong(format!("there is no such operator: {OPERATORS} is wanted"));
             }
             _ => {
-                return self.wrong(format!("{OPERATORS} is wanted; a nested field is written as outer.inner"));
+                return self
+                    .wrong(format!("{OPERATORS} is wanted; a nested field is written as outer.inner"));
             }
         }))
     }
