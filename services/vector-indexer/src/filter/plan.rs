@@ -22,11 +22,12 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// For m = 16 and i8 codes of 384 dimensions. Fitted to the times that `examples/way_bench.rs` measured with made
-    /// vectors in topics (x86-64 with AVX-512 VNNI, two cores in other use as well): it says entry 28 and down 330
-    /// for 50,000 rows, 24 and 970 for 200,000. Of the 96 cases of both runs (1% to 90% selected, ef 32 to 256) these
-    /// two take the faster way in 95, and the slower one by a seventh. Other dimensions, metrics and m were not
-    /// measured.
+    /// For m = 16 and i8 codes, from times that `examples/way_bench.rs` measured with made vectors in topics (x86-64
+    /// with AVX-512 VNNI, other work on the same two cores). 384 dimensions: it says entry 28 to 30 for 50,000 rows
+    /// and 24 for 200,000; 128 dimensions: 36. `down` comes out as anything from 80 to 1,250 and hardly decides. With
+    /// these two the faster way is taken in 47 of 48 cases (1% to 90% selected, ef 32 to 256) at 50,000 rows of 384
+    /// as of 128 dimensions, and the other one is slower by a seventh at most. Other m and metrics, and real vectors,
+    /// were not measured.
     pub const USUAL: Self = Self { entry: 30.0, down: 330.0 };
 }
 
