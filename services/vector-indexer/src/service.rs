@@ -68,9 +68,7 @@ pub async fn serve(bus: Bus, config: VectorConfig, stop: CancellationToken) -> R
         () = stop.cancelled() => return Ok(()),
     }
     shelf.sweep().map_err(|e| said(&e))?;
-    if let Err(e) = snapshots.sweep().await {
-        tracing::warn!("what is left over of dropped collections stays for now: {e}");
-    }
+    snapshots.sweep_later();
     let following = tokio::spawn(follower.run());
     tokio::select! {
         () = caught_up(progress) => tracing::info!("all of the log is applied"),

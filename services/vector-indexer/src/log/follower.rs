@@ -7,7 +7,7 @@
 //! Snapshots remove messages. Where sequences are missing between two messages, the catalogue is asked whether a snapshot
 //! holds what is not there: it was named there before anything was removed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,9 +54,11 @@ pub struct Follower {
     progress: watch::Sender<Progress>,
     /// Where this reading of the log began.
     start: u64,
-    /// Collections that have all of the log from `start` on that was read.
-    whole: HashSet<String>,
-    /// Ids of no collection, whose messages were passed over since.
+    /// Openings of collections that have all of the log from `start` on that was read.
+    whole: HashSet<u64>,
+    /// The last message of each id since.
+    seen: HashMap<String, u64>,
+    /// Ids of no collection, whose messages are passed over.
     skipped: HashSet<String>,
 }
 
@@ -81,7 +83,7 @@ impl Follower {
     pub fn new(shelf: Shelf, meters: Meters, stop: CancellationToken) -> (Self, watch::Receiver<Progress>) {
         let (progress, seen) = watch::channel(Progress::default());
         (
-            Self { shelf, meters, stop, progress, start: 0, whole: HashSet::new(), skipped: HashSet::new() },
+            Self { shelf, meters, stop, progress, start: 0, whole: HashSet::new(), seen: HashMap::new(), skipped: HashSet::new() },
             seen,
         )
     }
@@ -113,6 +115,7 @@ impl Follower {
         }
         self.start = position;
         self.whole.clear();
+        self.seen.clear();
         self.skipped.clear();
         if following.ahead() == 0 {
             position = position.max(last);
@@ -179,7 +182,11 @@ impl Follower {
             }
             let sequence = message.sequence;
             bytes += message.body.len();
-            match self.whose(&message, &mut ready).await? {
+            let whose = self.whose(&message, &mut ready).await?;
+            if !matches!(whose, Whose::Again) {
+                self.see(&message);
+            }
+            match whose {
                 Whose::Of(entry) => ready.push(Ready { entry, message }),
                 Whose::Nobodys => {}
                 Whose::Again => {
@@ -219,18 +226,28 @@ impl Follower {
         Ok(Whose::Nobodys)
     }
 
-    /// Whether a collection has all that was read of the log. One that was opened later has, if it lacks nothing from before
-    /// the reading began, and no message of it was passed over since.
+    /// Whether a collection has all that was read of the log. One that was opened later, or again, has if it lacks nothing from
+    /// before the reading began, and no message of it went to another opening or to nobody since.
     fn is_whole(&mut self, entry: &Entry) -> bool {
-        let id = entry.record.id.as_str();
-        if self.whole.contains(id) {
+        if self.whole.contains(&entry.opening) {
             return true;
         }
-        let is_whole = entry.collection.sequence() >= self.start && !self.skipped.contains(id);
+        let sequence = entry.collection.sequence();
+        let seen = self.seen.get(&entry.record.id).copied().unwrap_or(0);
+        let is_whole = sequence >= self.start && sequence >= seen;
         if is_whole {
-            self.whole.insert(id.to_owned());
+            self.whole.insert(entry.opening);
         }
         is_whole
+    }
+
+    /// A message of an id went by.
+    fn see(&mut self, message: &Followed) {
+        let Some(id) = id_of(&message.subject) else { return };
+        match self.seen.get_mut(id) {
+            Some(last) => *last = message.sequence,
+            None => drop(self.seen.insert(id.to_owned(), message.sequence)),
+        }
     }
 
     async fn apply(&self, ready: Vec<Ready>) -> Result<(), VectorError> {
@@ -250,7 +267,7 @@ impl Follower {
             .shelf
             .entries()
             .into_iter()
-            .filter(|entry| self.whole.contains(&entry.record.id) && entry.collection.sequence() < position)
+            .filter(|entry| self.whole.contains(&entry.opening) && entry.collection.sequence() < position)
             .collect();
         if late.is_empty() {
             return Ok(());

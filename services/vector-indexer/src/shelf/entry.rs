@@ -15,8 +15,12 @@ use crate::space::{self, Rows};
 /// A collection of more points does not search texts, and does not scan, on a thread that others need.
 const SMALL: u64 = 50_000;
 
+static OPENINGS: AtomicU64 = AtomicU64::new(1);
+
 /// An open collection.
 pub struct Entry {
+    /// Tells this opening from all others of this process.
+    pub opening: u64,
     /// Its name, when it was opened.
     pub name: String,
     /// The catalogue's record, when it was opened.
@@ -38,6 +42,7 @@ impl Entry {
         let settings = record.settings;
         let points = collection.describe().points;
         Self {
+            opening: OPENINGS.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             like: Rows::new(settings.dimension, settings.metric, settings.precision),
             base: AtomicU64::new(record.base.as_ref().map_or(0, |base| base.sequence)),

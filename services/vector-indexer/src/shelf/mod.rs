@@ -159,6 +159,31 @@ impl Shelf {
         Err(VectorError::Away { collection: name.to_owned(), reason })
     }
 
+    /// A collection by the name or alias that it has now, not when the catalogue was last read here: what is written is not
+    /// to go to one that had the name before.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened now.
+    pub async fn current(&self, name: &str) -> Result<Arc<Entry>, VectorError> {
+        let catalogue = self.catalogue();
+        let no = || VectorError::NoCollection(name.to_owned());
+        let record = match catalogue.collection(name).await? {
+            Some(known) => known.value,
+            None => {
+                let alias = catalogue.alias(name).await?.ok_or_else(no)?;
+                catalogue.collection(&alias.value.collection).await?.ok_or_else(no)?.value
+            }
+        };
+        if let Some(entry) = self.by_id(&record.id) {
+            return Ok(entry);
+        }
+        self.settle(Import::Missing).await?;
+        match self.by_id(&record.id) {
+            Some(entry) => Ok(entry),
+            None => self.entry(name).await,
+        }
+    }
+
     /// Reads the catalogue, and opens and closes what it says. Says whether a collection that was open is another now.
     ///
     /// # Errors

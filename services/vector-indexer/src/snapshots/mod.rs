@@ -206,8 +206,18 @@ impl Snapshots {
             }
         }
         self.shelf.settle(Import::Missing).await?;
-        self.sweep().await?;
+        self.sweep_later();
         Ok(name.to_owned())
+    }
+
+    /// [`Snapshots::sweep`], while the caller goes on.
+    pub fn sweep_later(&self) {
+        let own = self.clone();
+        tokio::spawn(async move {
+            if let Err(e) = own.sweep().await {
+                tracing::warn!("what is left over of dropped collections stays for now: {e}");
+            }
+        });
     }
 
     /// Removes the logs and the snapshots of collections that are none. Keys are made before anything else of a collection
@@ -217,9 +227,11 @@ impl Snapshots {
     /// Where NATS refuses.
     pub async fn sweep(&self) -> Result<(), VectorError> {
         let bus = self.shelf.bus();
-        // What is left over is listed before the keys are: what is made meanwhile is not among it.
+        // What is left over is listed before the keys are: what is made meanwhile is not among it, and a server of a
+        // cluster that lags has the keys of what was listed by then.
         let subjects = bus.subjects(VECTORS, &log::subject("*"), crate::catalogue::MOST_KEYS).await?;
         let objects = bus.objects(COLLECTIONS).await?;
+        tokio::time::sleep(GRACE).await;
         let all = self.shelf.catalogue().all().await?;
         for (subject, messages) in subjects {
             let Some(id) = log::id_of(&subject) else { continue };

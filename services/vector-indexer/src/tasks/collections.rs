@@ -99,7 +99,7 @@ async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
         }
         Wanted::List {} => list(parts).await?,
         Wanted::Describe { collection } => {
-            let entry = parts.shelf.entry(&collection).await?;
+            let entry = parts.shelf.current(&collection).await?;
             let mut told = told(&entry, &parts.shelf.known());
             let described = entry.collection.describe();
             told["segments"] = json!(described.segments);
@@ -189,7 +189,7 @@ async fn remove(parts: &Parts, name: &str) -> Result<Value, VectorError> {
         }
         parts.shelf.settle(Import::Missing).await?;
         forget(parts.shelf.bus(), &known.value.id).await?;
-        parts.snapshots.sweep().await?;
+        parts.snapshots.sweep_later();
         return Ok(json!({"collection": name, "dropped": true}));
     }
     Err(VectorError::Busy(format!("`{name}` is being changed by others")))
@@ -206,7 +206,7 @@ async fn name(parts: &Parts, alias: &str, collection: &str) -> Result<Value, Vec
         let difference = "a collection has this name".to_owned();
         return Err(VectorError::Taken { name: alias.to_owned(), difference });
     }
-    let entry = parts.shelf.entry(collection).await?;
+    let entry = parts.shelf.current(collection).await?;
     catalogue.set_alias(alias, &entry.name).await?;
     parts.shelf.settle(Import::Missing).await?;
     Ok(json!({"alias": alias, "collection": entry.name}))

@@ -43,7 +43,7 @@ pub fn task_type(parts: Parts) -> TaskType {
 
 async fn delete(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskError> {
     let op = op(wanted.ids, wanted.filter)?;
-    let entry = parts.shelf.entry(&wanted.collection).await?;
+    let entry = parts.shelf.current(&wanted.collection).await?;
     let sequence = log::write(parts.shelf.bus(), &entry.record.id, ctx.task_id(), [op]).await?;
     if entry.closed.is_cancelled() {
         return Err(VectorError::NoCollection(wanted.collection).into());

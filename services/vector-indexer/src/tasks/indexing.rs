@@ -66,7 +66,7 @@ async fn put(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskErro
         let text = format!("points: {count} are none of 1 to {MOST}");
         return Err(VectorError::BadInput(text).into());
     }
-    let entry = parts.shelf.entry(&wanted.collection).await?;
+    let entry = parts.shelf.current(&wanted.collection).await?;
     let mut ops = Vec::with_capacity(count);
     for (n, point) in wanted.points.into_iter().enumerate() {
         let op = point.checked(&|vector| entry.check(vector).map_err(|e| e.to_string()));

@@ -8,11 +8,14 @@ pub mod points;
 pub mod search;
 pub mod snapshot;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tasklane_runtime::contract::v1;
 
+use crate::error::VectorError;
 use crate::meters::Meters;
-use crate::shelf::Shelf;
+use crate::shelf::{Entry, Shelf};
 use crate::snapshots::Snapshots;
 
 /// What the task types work with. Clones share it.
@@ -24,6 +27,14 @@ pub struct Parts {
     pub snapshots: Snapshots,
     /// What is measured.
     pub meters: Meters,
+}
+
+impl Parts {
+    /// The collection of a name, for somebody who wants to see all up to a sequence: who has written that knows what the name
+    /// means now.
+    async fn named(&self, name: &str, sequence: u64) -> Result<Arc<Entry>, VectorError> {
+        if sequence > 0 { self.shelf.current(name).await } else { self.shelf.entry(name).await }
+    }
 }
 
 /// What applies where the publisher says nothing.

@@ -66,8 +66,9 @@ async fn points(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskE
     }
     let filter = wanted.filter.as_ref().map(input::filter).transpose()?;
     let with = wanted.with.as_deref().map_or(With { metadata: true, ..With::default() }, input::with);
-    let entry = parts.shelf.entry(&wanted.collection).await?;
-    entry.reach(wanted.min_sequence.unwrap_or(0), ctx.remaining()).await?;
+    let sequence = wanted.min_sequence.unwrap_or(0);
+    let entry = parts.named(&wanted.collection, sequence).await?;
+    entry.reach(sequence, ctx.remaining()).await?;
     let read = entry.aside(move |entry| {
         let read = match &wanted.ids {
             Some(ids) => entry.collection.get(ids, with),

@@ -74,8 +74,8 @@ pub fn task_type(parts: Parts) -> TaskType {
 }
 
 async fn search(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskError> {
-    let entry = parts.shelf.entry(&wanted.collection).await?;
     let sequence = wanted.min_sequence.unwrap_or(0);
+    let entry = parts.named(&wanted.collection, sequence).await?;
     let question = question(&entry, wanted)?;
     let patience = ctx.remaining().saturating_sub(RESERVE);
     entry.reach(sequence, patience).await?;

@@ -44,13 +44,13 @@ async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
     let snapshots = &parts.snapshots;
     Ok(match wanted {
         Wanted::Take { collection } => {
-            let entry = parts.shelf.entry(&collection).await?;
+            let entry = parts.shelf.current(&collection).await?;
             let mut taken = told(&snapshots.take(&entry).await?);
             taken["collection"] = entry.name.as_str().into();
             taken
         }
         Wanted::List { collection } => {
-            let entry = parts.shelf.entry(&collection).await?;
+            let entry = parts.shelf.current(&collection).await?;
             let all: Vec<Value> = snapshots.list(&entry).await?.iter().map(told).collect();
             json!({"collection": entry.name, "snapshots": all})
         }
@@ -58,10 +58,10 @@ async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
             if let Some(into) = &into {
                 check_name(into)?;
             }
-            let entry = parts.shelf.entry(&collection).await?;
+            let entry = parts.shelf.current(&collection).await?;
             let name = snapshots.restore(&entry, &snapshot, into.as_deref()).await?;
             drop(entry);
-            let restored = parts.shelf.entry(&name).await.map_err(VectorError::from)?;
+            let restored = parts.shelf.current(&name).await.map_err(VectorError::from)?;
             json!({
                 "collection": name,
                 "snapshot": snapshot,
