@@ -83,7 +83,16 @@ impl Follower {
     pub fn new(shelf: Shelf, meters: Meters, stop: CancellationToken) -> (Self, watch::Receiver<Progress>) {
         let (progress, seen) = watch::channel(Progress::default());
         (
-            Self { shelf, meters, stop, progress, start: 0, whole: HashSet::new(), seen: HashMap::new(), skipped: HashSet::new() },
+            Self {
+                shelf,
+                meters,
+                stop,
+                progress,
+                start: 0,
+                whole: HashSet::new(),
+                seen: HashMap::new(),
+                skipped: HashSet::new(),
+            },
             seen,
         )
     }

@@ -220,6 +220,10 @@ impl Shelf {
                     tracing::error!(collection = %name, id = %record.id, "a collection cannot be opened now: {e}");
                     let mut away = self.0.away.write().unwrap_or_else(PoisonError::into_inner);
                     away.insert(record.id.clone(), e.to_string());
+                    drop(away);
+                    // What it has is not followed by what comes next in the log: nothing is better than that.
+                    drop(here);
+                    self.close(&record.id, true);
                 }
             }
         }

@@ -5,5 +5,6 @@
 mod kills;
 mod replicas;
 mod rig;
+mod security;
 mod snapshots;
 mod tasks;
