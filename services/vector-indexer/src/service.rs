@@ -12,8 +12,8 @@ use crate::config::VectorConfig;
 use crate::inquiries;
 use crate::log::{Follower, Progress};
 use crate::meters::Meters;
-use crate::shelf::{Choices, Import, Shelf};
-use crate::snapshots::{self, Snapshots};
+use crate::shelf::{self, Choices, Import, Shelf};
+use crate::snapshots::Snapshots;
 use crate::tasks::{self, Parts};
 
 /// The service's name; also its pool where the operator names none.
@@ -74,7 +74,7 @@ pub async fn serve(bus: Bus, config: VectorConfig, stop: CancellationToken) -> R
         () = caught_up(progress) => tracing::info!("all of the log is applied"),
         () = stop.cancelled() => {}
     }
-    tokio::spawn(snapshots::watch(shelf.clone(), alive.clone()));
+    tokio::spawn(shelf::watch(shelf.clone(), alive.clone()));
     tokio::spawn(snapshots.clone().keep(alive.clone()));
     tokio::spawn(measure(shelf.clone(), meters.clone(), alive.clone()));
     let parts = Parts { shelf: shelf.clone(), snapshots, meters };

@@ -6,6 +6,7 @@
 
 mod entry;
 mod folders;
+mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, Notify};
 
 pub use entry::Entry;
 pub use folders::Folders;
+pub use watch::watch;
 
 use crate::catalogue::{All, Catalogue, Record};
 use crate::collection::Collection;
