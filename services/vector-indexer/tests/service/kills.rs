@@ -27,8 +27,9 @@ const USUAL_KILLS: usize = 25;
 /// What is known of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// It is there in this version, or not there.
-    Is(Option<u64>),
+    /// It is there in this version, or not there; since its writer's so-manieth task. Without that, a group that was put and
+    /// deleted again while it was read would look as if nobody had been at it.
+    Is(Option<u64>, u64),
     /// A task is at it.
     Open,
     /// A task failed at it: it may be either way, for good.
@@ -95,7 +96,7 @@ async fn write(
             let sequence = result["result"]["sequence"].as_u64().unwrap();
             let mut last = last.lock().unwrap();
             *last = sequence.max(*last);
-            Known::Is(after)
+            Known::Is(after, version)
         } else {
             println!("{task_type}: {}", result["error"]);
             Known::Lost
@@ -161,7 +162,7 @@ async fn judge(rig: &Rig, model: &Model, last: &Mutex<u64>, kill: u64) -> usize 
     }
     let mut judged = 0;
     for (group, known) in before {
-        let Known::Is(version) = known else { continue };
+        let Known::Is(version, _) = known else { continue };
         if after.get(&group) != Some(&known) {
             continue;
         }
