@@ -55,7 +55,7 @@ struct Bench {
 impl Bench {
     /// Searches with a random filter that keeps one row in so many, by the graph and by a scan.
     fn filtered(&self, one_in: u32) {
-        let keep = |row: u32| (row.wrapping_add(1).wrapping_mul(0x9E37_79B1) >> 8) % one_in == 0;
+        let keep = |row: u32| (row.wrapping_add(1).wrapping_mul(0x9E37_79B1) >> 8).is_multiple_of(one_in);
         let kept: RoaringBitmap = (0..self.rows.len()).filter(|&row| keep(row)).collect();
         let none = RoaringBitmap::new();
         let truth = self.truth(keep);

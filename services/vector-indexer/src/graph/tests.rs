@@ -94,7 +94,7 @@ fn a_filter_is_kept_and_what_it_allows_is_found() {
     let rows = clustered(3000, 24, Metric::Cosine);
     let graph = built(&rows, 8, 1);
     for one_in in [2, 10, 100, 1000] {
-        let keep = |row: u32| (row.wrapping_mul(0x9E37_79B1) >> 8) % one_in == 0;
+        let keep = |row: u32| (row.wrapping_mul(0x9E37_79B1) >> 8).is_multiple_of(one_in);
         let recall = recall(&rows, &graph, 64, Some(&keep));
         assert!(recall >= 0.97, "one in {one_in}: {recall}");
         let hits =
@@ -161,7 +161,7 @@ fn every_byte_of_a_written_graph_is_checked_or_harmless() {
             let mut bytes = written.clone();
             bytes[at] ^= change;
             if let Ok(graph) = Graph::read(&mut &bytes[..], 60) {
-                let keep = |row: u32| row % 2 == 0;
+                let keep = |row: u32| row.is_multiple_of(2);
                 assert!(graph.search(&rows, &question, 60, 60, None, &mut scratch).len() <= 60);
                 assert!(graph.search(&rows, &question, 5, 8, Some(&keep), &mut scratch).len() <= 5);
             }
