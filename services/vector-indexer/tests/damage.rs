@@ -86,7 +86,7 @@ fn every_file_damaged_in_many_ways() {
     for (number, file) in files(whole.path()).iter().enumerate() {
         let name = file.strip_prefix(whole.path()).unwrap();
         let bytes = fs::read(file).unwrap();
-        for way in 0..4 {
+        for way in [number % 4, (number + 1) % 4] {
             let folder = tempfile::tempdir().unwrap();
             copied(whole.path(), folder.path());
             let path = folder.path().join(name);
