@@ -30,8 +30,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$repo/scripts/lib/temporary.sh"
 # shellcheck source=scripts/lib/demo.sh
 . "$repo/scripts/lib/demo.sh"
-# shellcheck source=scripts/lib/embeddings.sh
-. "$repo/scripts/lib/embeddings.sh"
+# shellcheck source=scripts/lib/collection.sh
+. "$repo/scripts/lib/collection.sh"
 
 stack_dir=${STACK_DIR:-$repo}
 state=$stack_dir/.tasklane

@@ -1,5 +1,5 @@
 # The demonstration: every document of examples/ and a few small tasks, through a real stack, and where the ml service
-# runs, the documents' chunks as vectors.
+# runs, the documents in a collection that answers questions.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # repo, run, binaries are set by stack.sh
 
@@ -26,7 +26,7 @@ demo() {
         show_task "$(basename "$file")" document_analysis "$file"
     done
 
-    embed_documents
+    search_documents
 
     say_ok "$demo_done of $demo_tried tasks done in $(seconds $(($(now_ms) - begun)))"
     where_to_look

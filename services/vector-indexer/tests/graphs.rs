@@ -30,7 +30,7 @@ fn recall(collection: &Collection, points: &[Vec<f32>], filter: Option<usize>, g
     for _ in 0..40 {
         let question: Vec<f32> = (0..DIMENSION).map(|_| random.random_range(-1.0..1.0)).collect();
         let far = |point: &[f32]| point.iter().zip(&question).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
-        let there = |at: &usize| *at >= gone && filter.is_none_or(|part| at % part == 0);
+        let there = |at: &usize| *at >= gone && filter.is_none_or(|part| at.is_multiple_of(part));
         let mut nearest: Vec<usize> = (0..points.len()).filter(there).collect();
         nearest.sort_by(|one, other| far(&points[*one]).total_cmp(&far(&points[*other])));
         let nearest: BTreeSet<String> = nearest.iter().take(10).map(|at| format!("p{at}")).collect();
@@ -63,7 +63,7 @@ fn graphs_are_searched_and_kept() {
     for (part, sequence) in points.chunks(1000).zip(1..) {
         let one = |(at, vector): (usize, &Vec<f32>)| {
             let at = at + (sequence as usize - 1) * 1000;
-            let metadata = json!({"in2": at % 2 == 0, "in100": at % 100 == 0}).to_string();
+            let metadata = json!({"in2": at.is_multiple_of(2), "in100": at.is_multiple_of(100)}).to_string();
             Kind::Upsert(Upsert { id: format!("p{at}"), vector: vector.clone(), metadata, text: None })
         };
         collection.apply(sequence, &part.iter().enumerate().map(one).collect::<Batch>()).unwrap();

@@ -2,6 +2,7 @@
 //! manifest when all that it names is there and the texts are as far.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -205,43 +206,45 @@ fn rebuild(shared: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
-/// An index with nothing in it.
-///
-/// `clear` on the index that is there would do, but for one whose writer is out of order. That one has to go before
-/// another can be opened in its folder, so each is made in a folder of its own, named by its number.
+/// An index with nothing in it takes the place of the one that is there.
 fn reopened(shared: &Shared) -> Result<Arc<Texts>, Error> {
-    let mut number = 0;
-    while shared.folder.join(format!("{TEXTS}.{number}")).exists() {
-        number += 1;
-    }
-    let texts = Arc::new(Texts::open(shared.folder.join(format!("{TEXTS}.{number}")))?);
+    let before = text_folders(&shared.folder)?;
+    let texts = Arc::new(Texts::open(next_folder(&shared.folder, &before))?);
     *shared.texts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&texts);
-    for folder in text_folders(&shared.folder)? {
-        if folder != shared.folder.join(format!("{TEXTS}.{number}")) {
-            file::remove(&folder)?;
-        }
-    }
+    before.iter().try_for_each(|(_, folder)| discard(folder))?;
     Ok(texts)
 }
 
-/// Folders of indexes of texts. There is one, but for the moment in which one takes the place of another.
-fn text_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let ours = |path: &PathBuf| {
-        let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
-        name.strip_prefix(TEXTS)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .is_some_and(|rest| rest.parse::<u32>().is_ok())
-    };
+/// Folders of indexes of texts, by number. There is one, but for the moment in which one takes the place of another.
+fn text_folders(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    let mut folders: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(ours).collect();
-    folders.sort();
-    Ok(folders)
+    let number = |name: &OsStr| name.to_str()?.strip_prefix(TEXTS)?.strip_prefix('.')?.parse().ok();
+    let ours = entries.into_iter().filter_map(|entry| Some((number(&entry.file_name())?, entry.path())));
+    Ok(ours.collect())
+}
+
+/// Where no index was yet. An index that is given up may still write where it was for a moment.
+fn next_folder(folder: &Path, before: &[(u32, PathBuf)]) -> PathBuf {
+    let number = before.iter().map(|(number, _)| number.wrapping_add(1)).max().unwrap_or(0);
+    folder.join(format!("{TEXTS}.{number}"))
+}
+
+/// Takes an index out of the way. Its files may come back while they are removed, by threads that have not ended;
+/// then what is left goes with the next opening.
+fn discard(folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let aside = folder.with_file_name(format!("tmp-{name}"));
+    fs::rename(folder, &aside)?;
+    if let Err(why) = file::remove(&aside) {
+        tracing::debug!(folder = %aside.display(), %why, "an index of texts could not be removed yet");
+    }
+    Ok(())
 }
 
 /// Opens the index of texts. One that is damaged, or of which there are two, is made anew with nothing in it.
 pub fn open_texts(folder: &Path) -> Result<Texts, Error> {
-    let folders = text_folders(folder)?;
-    if let [only] = folders.as_slice() {
+    let before = text_folders(folder)?;
+    if let [(_, only)] = before.as_slice() {
         match Texts::open(only) {
             Err(TextError::Damaged(why) | TextError::Broken(why)) => {
                 tracing::warn!(folder = %only.display(), why, "the index of texts is damaged; it is made anew");
@@ -249,6 +252,6 @@ pub fn open_texts(folder: &Path) -> Result<Texts, Error> {
             other => return Ok(other?),
         }
     }
-    folders.iter().try_for_each(|folder| file::remove(folder))?;
-    Ok(Texts::open(folder.join(format!("{TEXTS}.0")))?)
+    before.iter().try_for_each(|(_, folder)| discard(folder))?;
+    Ok(Texts::open(next_folder(folder, &before))?)
 }

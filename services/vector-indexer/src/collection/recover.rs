@@ -86,8 +86,12 @@ fn sweep(folder: &Path, manifest: &Manifest, all: bool) -> io::Result<()> {
         let name = name.to_string_lossy();
         let named = |number| manifest.segments.iter().any(|entry| entry.number == number);
         let left = name.parse::<u64>().is_ok_and(|number| !named(number));
-        if left || name.starts_with("tmp-") || all {
+        if all && !name.starts_with("tmp-") {
             file::remove(&entry.path())?;
+        } else if left || name.starts_with("tmp-") {
+            if let Err(why) = file::remove(&entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %why, "what nobody needs could not be removed");
+            }
         } else if entry.file_type()?.is_dir() {
             file::remove(&entry.path().join("tmp-graph"))?;
         }
