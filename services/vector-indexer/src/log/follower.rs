@@ -302,6 +302,7 @@ impl Follower {
 }
 
 /// Applies a message. Where the disk refuses, it waits: the next one is not applied before this one.
+#[expect(clippy::disallowed_methods, reason = "this is a thread for what blocks")]
 fn one(
     entry: &Entry,
     message: &Followed,

@@ -6,7 +6,6 @@ use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
 use super::{Parts, name_schema, rule, schema};
 use crate::catalogue::check_name;
-use crate::error::VectorError;
 use crate::snapshots::Snapshot;
 
 /// The task type's name.
@@ -61,7 +60,7 @@ async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
             let entry = parts.shelf.current(&collection).await?;
             let name = snapshots.restore(&entry, &snapshot, into.as_deref()).await?;
             drop(entry);
-            let restored = parts.shelf.current(&name).await.map_err(VectorError::from)?;
+            let restored = parts.shelf.current(&name).await?;
             json!({
                 "collection": name,
                 "snapshot": snapshot,
