@@ -38,6 +38,7 @@ enum Known {
 
 type Model = Arc<Mutex<BTreeMap<usize, Known>>>;
 
+#[expect(clippy::disallowed_methods, reason = "how often a test kills is no configuration of a service")]
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
