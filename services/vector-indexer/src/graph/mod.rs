@@ -55,3 +55,6 @@ impl Graph {
         self.lists.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ impl Graph {
 fn best(rows: &Rows, question: &Question, k: usize, keys: &[u64]) -> Vec<(f32, u32)> {
     let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     let sure = keys.len().min(k + 4);
+    keys[..sure].iter().for_each(|&key| rows.prefetch_kept(row(key)));
     let mut hits = rows.rank(question, keys[..sure].iter().map(|&key| row(key)), k);
     for &key in &keys[sure..] {
         let (near, row) = (distance(key), row(key));

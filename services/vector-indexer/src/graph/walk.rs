@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use super::lists::{Lists, Slot};
 use super::marks::Marks;
 use super::pool::{Pool, key, row};
-use crate::space::{Question, Rows};
+use crate::space::{Question, Rows, prefetch};
 
 /// What a search needs room for; kept between searches.
 #[derive(Default)]
@@ -44,11 +44,16 @@ impl Scratch {
     /// Gathers those that no walk has seen, and measures them.
     fn look(&mut self, rows: &Rows, question: &Question, found: impl Iterator<Item = u32>) {
         self.fresh.clear();
-        for row in found {
-            if self.marks.first(row) {
-                self.fresh.push(row);
-            }
+        self.fresh.extend(found);
+        // Without a branch: whether a row was seen cannot be foretold.
+        let mut fresh = 0;
+        for at in 0..self.fresh.len() {
+            let row = self.fresh[at];
+            self.fresh[fresh] = row;
+            fresh += usize::from(self.marks.first(row));
         }
+        self.fresh.truncate(fresh);
+        self.fresh.iter().for_each(|&row| rows.prefetch(row));
         self.measure(rows, question);
     }
 }
@@ -89,6 +94,9 @@ impl<S: Slot> Walk<'_, S> {
         scratch.look(self.rows, self.question, starts);
         self.put_fresh(scratch);
         while let Some(from) = scratch.pool.pop() {
+            if let Some(next) = scratch.pool.peek() {
+                prefetch(self.lists.places(next, level));
+            }
             scratch.look(self.rows, self.question, self.lists.of(from, level));
             self.put_fresh(scratch);
         }
@@ -96,7 +104,10 @@ impl<S: Slot> Walk<'_, S> {
 
     fn put_fresh(&self, scratch: &mut Scratch) {
         for (&near, &row) in scratch.near.iter().zip(&scratch.fresh) {
-            scratch.pool.put(key(near, row));
+            let key = key(near, row);
+            if key < scratch.pool.bound() {
+                scratch.pool.put(key);
+            }
         }
     }
 

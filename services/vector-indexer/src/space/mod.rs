@@ -6,7 +6,10 @@ mod plain;
 mod rows;
 mod scan;
 mod store;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
+pub(crate) use kernels::prefetch;
 pub use near::Question;
 pub use rows::Rows;
 use serde::{Deserialize, Serialize};
@@ -91,3 +94,6 @@ impl Metric {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,21 @@ impl Rows {
         self.by_codes(question.head, self.heads[row as usize], sum[0] - question.offset)
     }
 
+    /// Has a row's code brought near.
+    #[inline]
+    pub(crate) fn prefetch(&self, row: u32) {
+        kernels::prefetch(kernels::of_row(&self.codes, self.per, row));
+    }
+
+    /// Has what is kept of a row brought near.
+    pub(crate) fn prefetch_kept(&self, row: u32) {
+        match &self.kept {
+            Kept::F32(kept) => kernels::prefetch(&kept[self.numbers_of(row)]),
+            Kept::F16(kept) => kernels::prefetch(&kept[self.numbers_of(row)]),
+            Kept::Nothing => {}
+        }
+    }
+
     /// `near` for many rows at once; at most as many as `sums` has places.
     pub(crate) fn near_all(&self, question: &Question, rows: &[u32], sums: &mut [i32], out: &mut [f32]) {
         kernels::dots(&self.codes, self.per, rows, &question.codes, sums);
