@@ -9,7 +9,7 @@
 #   scripts/stack.sh with COMMAND...   run a command with TASKLANE_NATS_URL set to a stack of its own
 #
 # Data, logs and pid files are in .tasklane/ of STACK_DIR (this checkout, unless set). Ports: 4222 and 8222
-# (NATS), 9470 to 9474 (router, generic, document, openai-proxy, ml), 9480 (the openai-proxy's API); STACK_<NAME>_PORT moves
+# (NATS), 9470 to 9475 (router, generic, document, openai-proxy, ml, vector-indexer), 9480 (the openai-proxy's API); STACK_<NAME>_PORT moves
 # one. STACK_JAEGER=no leaves Jaeger out, STACK_ML=no the ml service.
 # STACK_KEYS names a folder of `tasklane keys`: users with permissions, and TLS. STACK_DURABILITY=fsync: acknowledged
 # means on the disk (docs/durability.md).

@@ -17,9 +17,10 @@ proxy_port=${STACK_OPENAI_PROXY_PORT:-9473}
 proxy_api_port=${STACK_OPENAI_PROXY_API_PORT:-9480}
 
 ml_port=${STACK_ML_PORT:-9474}
+vector_indexer_port=${STACK_VECTOR_INDEXER_PORT:-9475}
 
 # All there are. Which of them run here, `chosen` says.
-services=(router generic document openai-proxy ml)
+services=(router generic document openai-proxy ml vector-indexer)
 
 # Everybody, in the order of starting; stopping goes the other way round, so that nobody loses its server.
 members() {
@@ -75,6 +76,7 @@ health_port() {
         document) echo "$document_port" ;;
         openai-proxy) echo "$proxy_port" ;;
         ml) echo "$ml_port" ;;
+        vector-indexer) echo "$vector_indexer_port" ;;
     esac
 }
 health_path() {
@@ -182,6 +184,7 @@ run_member() {
                 export TASKLANE_PROVIDERS_FILE=${TASKLANE_PROVIDERS_FILE:-$repo/config/providers.toml}
             fi
             if [ "$name" = ml ]; then ml_models; fi
+            if [ "$name" = vector-indexer ]; then export TASKLANE_VECTORS_FOLDER=${TASKLANE_VECTORS_FOLDER:-$state/vectors}; fi
             if [ "$name" = router ]; then export TASKLANE_MONITOR_URLS="http://127.0.0.1:$nats_http_port"; fi
             if [ "$with_jaeger" = yes ]; then export OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$jaeger_otlp_port"; fi
             exec "$binary"

@@ -6,7 +6,7 @@ start_temporary_stack() { # WHAT-FOR
     local port
     STACK_DIR=$(mktemp -d)
     export STACK_DIR STACK_JAEGER=no
-    for port in NATS NATS_HTTP ROUTER GENERIC DOCUMENT OPENAI_PROXY OPENAI_PROXY_API ML; do export "STACK_${port}_PORT=$(free_port)"; done
+    for port in NATS NATS_HTTP ROUTER GENERIC DOCUMENT OPENAI_PROXY OPENAI_PROXY_API ML VECTOR_INDEXER; do export "STACK_${port}_PORT=$(free_port)"; done
     say "Starting a stack for $1 (data in $STACK_DIR, removed afterwards)"
     # In a process group of its own, so that Ctrl-C ends the command first and then, in order, its stack.
     set -m

@@ -1,9 +1,8 @@
 //! Collections, snapshots and replicas as tables. Pure.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Paint, bytes, ms, one_line, table::Table};
-use crate::api::Worker;
+use super::{Paint, bytes, one_line, table::Table};
 use crate::collection::Described;
 
 /// Every collection.
@@ -27,24 +26,36 @@ pub fn list(collections: &[Described], paint: Paint) -> String {
     table.render(paint)
 }
 
-/// The workers that answer searches.
-pub fn replicas(workers: &[Worker], paint: Paint) -> String {
-    if workers.is_empty() {
+/// How far every replica is with every collection.
+pub fn replicas(all: &[Value], paint: Paint) -> String {
+    if all.is_empty() {
         return "no worker answers searches; start a vector indexer\n".to_owned();
     }
-    let mut table =
-        Table::new(&["WORKER", "POOL", "STATE", ">BUSY", ">DONE", ">MEMORY", ">HEARD", "VERSION"]);
-    for one in workers {
-        table.row([
-            one.worker.clone(),
-            one.pool.clone(),
-            one.state.clone(),
-            format!("{}/{}", one.busy, one.slots),
-            one.finished.to_string(),
-            format!("{} MB", one.resident_mb),
-            format!("{} ago", ms(one.age_ms as f64)),
-            one.version.clone(),
-        ]);
+    let mut table = Table::new(&[
+        "WORKER",
+        "COLLECTION",
+        ">POINTS",
+        ">SEQUENCE",
+        ">BEHIND",
+        ">SEGMENTS",
+        ">MEMORY",
+        "TROUBLE",
+    ]);
+    let nothing = [json!({"collection": "-"})];
+    for replica in all {
+        let has = replica["collections"].as_array().map(Vec::as_slice).filter(|has| !has.is_empty());
+        for one in has.unwrap_or(&nothing) {
+            table.row([
+                cell("", &replica["worker"]),
+                cell("", &one["collection"]),
+                cell("", &one["points"]),
+                cell("", &one["sequence"]),
+                cell("", &replica["behind"]),
+                cell("", &one["segments"]),
+                cell("bytes", &one["memory_bytes"]),
+                cell("", &one["trouble"]),
+            ]);
+        }
     }
     table.render(paint)
 }
@@ -105,7 +116,6 @@ fn cell(key: &str, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const PLAIN: Paint = Paint { on: false };
 
@@ -120,6 +130,20 @@ mod tests {
                         docs          1200      384  cosine  f16            31  a, b\n";
         assert_eq!(list(&[one], PLAIN), expected);
         assert!(list(&[], PLAIN).contains("no collections"));
+    }
+
+    #[test]
+    fn a_replica_has_a_line_for_each_collection() {
+        let all = [
+            json!({"worker": "v-1", "behind": 2, "collections": [
+                {"collection": "docs", "points": 7, "sequence": 31, "segments": 1, "memory_bytes": 2048, "trouble": null}]}),
+            json!({"worker": "v-2", "behind": 0, "collections": []}),
+        ];
+        let expected = "WORKER  COLLECTION  POINTS  SEQUENCE  BEHIND  SEGMENTS  MEMORY  TROUBLE\n\
+                        v-1     docs             7        31       2         1  2.0 KB  -\n\
+                        v-2     -                -         -       0         -       -  -\n";
+        assert_eq!(replicas(&all, PLAIN), expected);
+        assert!(replicas(&[], PLAIN).contains("start a vector indexer"));
     }
 
     #[test]

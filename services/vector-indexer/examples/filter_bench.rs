@@ -22,8 +22,9 @@ fn main() {
     let mut random = StdRng::seed_from_u64(3);
     let points: Vec<Map<String, Value>> = (0..rows)
         .map(|row| {
+            let lang = ["en", "de", "fr", "zh"][random.random_range(0..4)];
             let point = json!({
-                "lang": ["en", "de", "fr", "zh"][random.random_range(0..4)], "year": random.random_range(1990..2026),
+                "lang": lang, "year": random.random_range(1990..2026),
                 "time": random.random_range(0..1u64 << 50), "source": format!("folder/file-{}.pdf", row / 10),
                 "tags": [format!("t{}", random.random_range(0..100)), format!("t{}", random.random_range(0..100))],
                 "price": random.random_range(0.0..1000.0), "ok": random.random_bool(0.9),

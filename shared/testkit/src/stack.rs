@@ -260,6 +260,15 @@ impl Stack {
         self.await_ready(name).await;
     }
 
+    /// Starts one more process of any service that is a worker, with variables of its own.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub async fn start_service(&mut self, name: &str, program: &str, own: &[(&str, &str)]) {
+        self.launch(name, Part::Worker, program, env(own));
+        self.await_ready(name).await;
+    }
+
     /// Starts it without waiting until it is ready.
     fn launch(&mut self, name: &str, part: Part, program: &str, own: Env) {
         let port = port::free();
@@ -329,6 +338,22 @@ impl Stack {
     /// Where it does not run.
     pub fn term(&mut self, name: &str) {
         self.running(name).signal(Signal::TERM);
+    }
+
+    /// Stops a member where it is (SIGSTOP): it neither works nor knows.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn pause(&mut self, name: &str) {
+        self.running(name).signal(Signal::STOP);
+    }
+
+    /// Lets a stopped member go on.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn resume(&mut self, name: &str) {
+        self.running(name).signal(Signal::CONT);
     }
 
     /// Waits until a member has ended.

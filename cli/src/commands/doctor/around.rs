@@ -12,7 +12,7 @@ use super::judge::{self, Finding};
 /// Long enough for a machine nearby.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Where the stack's members listen as it comes.
-const PORTS: [(u16, &str); 8] = [
+const PORTS: [(u16, &str); 9] = [
     (4222, "NATS"),
     (8222, "NATS monitoring"),
     (9470, "the router"),
@@ -20,6 +20,7 @@ const PORTS: [(u16, &str); 8] = [
     (9472, "document"),
     (9473, "openai-proxy"),
     (9474, "ml"),
+    (9475, "vector-indexer"),
     (9480, "openai-proxy's API"),
 ];
 
@@ -53,7 +54,7 @@ pub async fn ports(router_runs: bool) -> Option<Finding> {
         }
     }
     Some(match taken.is_empty() {
-        true => Finding::ok("ports", "free for `tasklane up`: 4222, 8222, 9470 to 9474, 9480"),
+        true => Finding::ok("ports", "free for `tasklane up`: 4222, 8222, 9470 to 9475, 9480"),
         false => Finding::warn(
             "ports",
             format!("in use: {}", taken.join(", ")),

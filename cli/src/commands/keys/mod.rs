@@ -15,8 +15,13 @@ use crate::session::Session;
 use files::Folder;
 
 /// Pools of the services that come with Tasklane, the object stores they read, and the buckets they keep (`+`).
-const POOLS: [&str; 4] =
-    ["generic", "document=documents", "openai-proxy=documents,+llm,+llm-cache", "ml=models"];
+const POOLS: [&str; 5] = [
+    "generic",
+    "document=documents",
+    "openai-proxy=documents,+llm,+llm-cache",
+    "ml=models",
+    "vector-indexer=+vectors",
+];
 /// Names under which clients and other servers reach the server: here, in a compose network, and in Kubernetes.
 const HOSTS: [&str; 6] = ["localhost", "127.0.0.1", "::1", "nats", "nats.tasklane", "*.nats-headless"];
 

@@ -9,7 +9,7 @@ pub enum VectorsCommand {
     List,
     /// All that is known of a collection
     Describe(NameArgs),
-    /// Remove a collection and all that is in it; its snapshots stay
+    /// Remove a collection and all that is in it, its snapshots too
     Drop(NameArgs),
     /// Give a collection another name, or move that name to it from another collection
     Alias(AliasArgs),

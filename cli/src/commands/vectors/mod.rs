@@ -2,17 +2,24 @@
 
 pub mod args;
 
-use args::VectorsCommand;
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::api::Workers;
-use crate::collection::{COLLECTIONS, Listed, SEARCH};
+use args::VectorsCommand;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tasklane_runtime::bus::BusError;
+use tasklane_runtime::bus::endpoint::Patience;
+use tasklane_runtime::contract::subjects;
+
+use crate::collection::{COLLECTIONS, Listed};
 use crate::error::{CliError, Exit};
 use crate::format::{Paint, json as layout, vectors};
 use crate::session::Session;
 use crate::work::Work;
 
 const SNAPSHOT: &str = "vector_snapshot";
+/// How long more answers may take after one.
+const QUIET: Duration = Duration::from_millis(400);
 
 /// Does what was asked.
 ///
@@ -68,24 +75,26 @@ fn said(command: &VectorsCommand, answer: &Value, paint: Paint) -> String {
     }
 }
 
-/// The workers that serve searches.
+/// How far every vector indexer is with every collection.
 async fn replicas(session: &Session) -> Result<Exit, CliError> {
     let bus = session.bus().await?;
-    let answer = session.ask_raw(&bus, "api.workers", &json!({})).await?;
+    let mut heard: Vec<Bytes> = Vec::new();
+    let hear = |answer| {
+        heard.push(answer);
+        Patience::Until(QUIET)
+    };
+    match bus.ask_all(subjects::VECTORS_REPLICAS, Bytes::new(), session.timeout(), hear).await {
+        // That nobody listens is what there is to say.
+        Ok(()) | Err(BusError::NoAnswer { .. }) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let read = heard.iter().map(|answer| session.read(subjects::VECTORS_REPLICAS, answer));
+    let mut all: Vec<Value> = read.collect::<Result<_, CliError>>()?;
+    all.sort_by_key(|one| one["worker"].to_string());
     if session.json {
-        let mut all: Value = session.read("api.workers", &answer)?;
-        let serves = |worker: &Value| {
-            let types = worker["task_types"].as_array();
-            types.is_some_and(|types| types.iter().any(|one| one["name"] == SEARCH))
-        };
-        if let Some(workers) = all["workers"].as_array_mut() {
-            workers.retain(serves);
-        }
-        session.print(&layout::indent(&json!({"replicas": all["workers"]}).to_string()))?;
+        session.print(&layout::indent(&json!({"replicas": all}).to_string()))?;
     } else {
-        let mut all: Workers = session.read("api.workers", &answer)?;
-        all.workers.retain(|worker| worker.task_types.iter().any(|one| one.name == SEARCH));
-        session.print(&vectors::replicas(&all.workers, session.paint))?;
+        session.print(&vectors::replicas(&all, session.paint))?;
     }
     Ok(Exit::Succeeded)
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Error,
-    hub::TextOp,
+    hub::{TextOp, lock},
     shared::{Order, Shared},
     state::{At, State},
 };
@@ -56,11 +56,12 @@ struct Batching<'a> {
 impl Shared {
     /// Applies the batch of a sequence, if no such or later one was applied.
     pub fn apply(&self, sequence: u64, batch: &Batch) -> Result<Applied, Error> {
-        let mut order = super::hub::lock(&self.order);
+        // Before the order is taken: who makes room may need it.
+        self.room()?;
+        let mut order = lock(&self.order);
         if sequence <= order.sequence {
             return Ok(Applied { repeated: true, ..Applied::default() });
         }
-        self.room()?;
         let index = sequence > self.texts().sequence();
         let mut batching = Batching {
             shared: self,

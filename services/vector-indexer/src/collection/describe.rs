@@ -15,7 +15,7 @@ pub struct Description {
     pub durable: u64,
     /// Up to where texts are found.
     pub texts: u64,
-    /// Up to where, after damage, the points are not those of any sequence; else not above `sequence`.
+    /// From where on everything is as the log says; above `sequence` only after opening.
     pub settled: u64,
     /// Its segments.
     pub segments: Vec<SegmentDescription>,

@@ -181,8 +181,9 @@ fn rebuild(shared: &Shared) -> Result<(), Error> {
         board.take_texts();
         board.texted = 0;
     });
-    drop(order);
+    // Whoever applies next asks the new index whether it has what is applied.
     let texts = reopened(shared)?;
+    drop(order);
     for Place { segment, deleted } in &places {
         for row in &segment.part.texts - &**deleted {
             let record = segment.stored.get(row)?;

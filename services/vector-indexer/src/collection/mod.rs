@@ -94,8 +94,8 @@ impl Collection {
         *self.shared.applied.borrow()
     }
 
-    /// The sequence up to which a replay after damage passes through states that never were: whoever follows a log
-    /// serves from there on.
+    /// The sequence up to which a replay after opening passes through states that never were: the index of texts may be
+    /// further than the rest, and after damage some points are missing. Whoever follows a log serves from there on.
     #[must_use]
     pub fn settled(&self) -> u64 {
         self.shared.settled

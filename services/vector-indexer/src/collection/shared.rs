@@ -32,7 +32,8 @@ pub struct Shared {
     pub order: Mutex<Order>,
     pub ledger: Mutex<Ledger>,
     state: RwLock<State>,
-    /// Up to there a replay after damage passes through states that never were.
+    /// Up to there a replay passes through states that never were: texts may be further than the manifest, and after
+    /// damage everything else is.
     pub settled: u64,
     pub hub: Hub,
     pub texts: RwLock<Arc<Texts>>,
@@ -53,7 +54,7 @@ impl Shared {
         let sequence = ledger.durable.sequence;
         Self {
             hub: Hub::new(sequence, texts.sequence()),
-            settled: ledger.settled,
+            settled: ledger.settled.max(texts.sequence()),
             folder,
             config,
             like,

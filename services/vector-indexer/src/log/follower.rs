@@ -149,6 +149,10 @@ impl Follower {
                         self.pass(position).await?;
                         passed = position;
                     }
+                    // What a snapshot has and the log does not, nobody sends any more.
+                    if heard.elapsed() >= QUIET && self.shelf.entries().iter().any(|entry| entry.is_older()) {
+                        return Ok(());
+                    }
                 }
             }
         }

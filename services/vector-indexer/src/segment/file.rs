@@ -225,7 +225,7 @@ mod tests {
             let path = written(folder.path(), &content);
             let mut bytes = fs::read(&path).unwrap();
             let at = at % bytes.len();
-            if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
+            if cut { bytes.truncate(at) } else { bytes[at] ^= 1_u8 << bit }
             fs::write(&path, bytes).unwrap();
             let damaged = matches!(Checked::open(&path, KIND), Err(Unread::Damaged { .. }));
             prop_assert!(damaged);

@@ -105,11 +105,10 @@ impl Ids {
         self.used = 0;
         for row in 0..self.ends.len() as u32 {
             let hash = hash(self.get(row));
-            if let Some(slot) = self.slot(self.get(row), hash) {
-                if let Some(entry) = self.table.get_mut(slot) {
-                    self.used += usize::from(*entry == EMPTY);
-                    *entry = packed(hash, row);
-                }
+            let slot = self.slot(self.get(row), hash);
+            if let Some(entry) = slot.and_then(|slot| self.table.get_mut(slot)) {
+                self.used += usize::from(*entry == EMPTY);
+                *entry = packed(hash, row);
             }
         }
     }

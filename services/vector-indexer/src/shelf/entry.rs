@@ -76,6 +76,11 @@ impl Entry {
         }
     }
 
+    /// Whether its snapshot has more than is applied here.
+    pub fn is_older(&self) -> bool {
+        self.base.load(Ordering::Relaxed) > self.collection.sequence()
+    }
+
     /// So many bytes of log were applied.
     pub fn logged(&self, bytes: u64) -> u64 {
         self.logged.fetch_add(bytes, Ordering::Relaxed) + bytes

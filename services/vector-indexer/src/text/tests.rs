@@ -172,7 +172,7 @@ fn a_copy_of_the_folder_at_any_time_is_an_index() {
             texts_here.put(&format!("{uid}"), round * 100 + uid, &format!("round{round} text")).unwrap();
         }
         texts_here.commit(round + 1).unwrap();
-        texts_here.put("open", 9999, "not committed").unwrap();
+        texts_here.put("open", 9999, &format!("pending{round}")).unwrap();
         let copy = tempfile::tempdir().unwrap();
         for file in files(folder.path()) {
             // Merges delete files meanwhile; those belong to no commit any more.
@@ -183,7 +183,7 @@ fn a_copy_of_the_folder_at_any_time_is_an_index() {
         let there = texts(copy.path());
         assert_eq!(there.sequence(), round + 1);
         assert_eq!(there.search("text", 100, None).unwrap().len(), 20);
-        assert!(found(&there, "committed").is_empty());
+        assert!(found(&there, &format!("pending{round}")).is_empty(), "that is of the next commit");
     }
 }
 

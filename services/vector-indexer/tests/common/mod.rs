@@ -66,17 +66,28 @@ impl Model {
 
     /// Everything that can be asked is answered as by the model.
     pub fn check(&self, collection: &Collection, metric: Metric, question: &[f32], filter: &Predicate) {
+        self.check_points(collection, metric, question, filter);
         let sequence = collection.sequence();
+        assert!(collection.wait_for_texts(sequence, Duration::from_secs(60)), "texts do not come");
+        for filter in [None, Some(filter)] {
+            self.check_texts(collection, filter);
+        }
+    }
+
+    /// The same without searches by text.
+    pub fn check_points(
+        &self,
+        collection: &Collection,
+        metric: Metric,
+        question: &[f32],
+        filter: &Predicate,
+    ) {
         assert_eq!(collection.describe().points, self.points.len() as u64, "points");
         for filter in [None, Some(filter)] {
             self.check_list(collection, filter);
             for k in [3, 100] {
                 self.check_vectors(collection, metric, question, filter, k);
             }
-        }
-        assert!(collection.wait_for_texts(sequence, Duration::from_secs(60)), "texts do not come");
-        for filter in [None, Some(filter)] {
-            self.check_texts(collection, filter);
         }
     }
 

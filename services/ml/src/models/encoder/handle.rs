@@ -9,6 +9,7 @@ use tch::Kind;
 use super::load;
 use super::net::{Net, Packed};
 use super::shape::Shape;
+use super::warm;
 use crate::batch::{Lane, Runner};
 use crate::error::MlError;
 use crate::manifest::{EncoderSpec, Kind as ModelKind, Precision};
@@ -145,17 +146,23 @@ impl Handle {
         // On a CPU a batch is computed without padding, and each core works on batches of its own.
         let on_cpu = device.0 == tch::Device::Cpu;
         let net = load::net(&weights, shape.clone(), spec, device, kind, !on_cpu).map_err(&bad)?;
-        let cores = if at.settings.threads == 0 { torch::cores() } else { at.settings.threads };
-        let runners = if on_cpu { cores } else { 1 };
-        let threads = (cores, if on_cpu { 1 } else { cores });
-        let one = |net| Computing { net, name: name.clone(), device: device.0, threads };
-        let mut computing: Vec<Computing> = (1..runners).map(|_| one(net.share())).collect();
-        computing.push(one(net));
-        let meters = at.meters.of(&at.manifest.name);
         let mut batch = at.settings.batch;
         if on_cpu {
             batch.max_tokens = batch.max_tokens.min(CPU_TOKENS);
         }
+        let cores = if at.settings.threads == 0 { torch::cores() } else { at.settings.threads };
+        let runners = if on_cpu { cores } else { 1 };
+        let threads = (cores, if on_cpu { 1 } else { cores });
+        if on_cpu && kind == Kind::BFloat16 {
+            // The code is made for a number of threads, too.
+            torch::use_threads(threads.1);
+            guard::guarded(&name, || warm::up(&net, batch.max_tokens, max_tokens))?;
+            torch::use_threads(cores);
+        }
+        let one = |net| Computing { net, name: name.clone(), device: device.0, threads };
+        let mut computing: Vec<Computing> = (1..runners).map(|_| one(net.share())).collect();
+        computing.push(one(net));
+        let meters = at.meters.of(&at.manifest.name);
         let lane = Lane::start(&name, computing, &batch, !on_cpu, meters)?;
         let bytes = weights.bytes();
         let (spec, batch_tokens) = (spec.clone(), batch.max_tokens);

@@ -8,5 +8,6 @@ pub mod net;
 pub mod rows;
 pub mod score;
 pub mod shape;
+pub mod warm;
 
 pub use handle::{Handle, Read, Truncation};

@@ -13,6 +13,11 @@ pub fn rows(tokens: usize) -> usize {
     tokens.next_multiple_of((octave / STEPS).max(LEAST))
 }
 
+/// All the numbers of rows that batches of up to so many tokens have, in ascending order.
+pub fn all(most: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(rows(1)), |&last| Some(rows(last + 1))).take_while(move |&rows| rows <= most)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -30,6 +35,7 @@ mod tests {
         assert!(on_top / 8_192.0 < 0.05);
         let numbers: BTreeSet<usize> = (1..=8_192).map(rows).collect();
         assert!(numbers.len() < 80, "{}", numbers.len());
+        assert!(all(8_192).eq(numbers));
         assert_eq!((rows(0), rows(12), rows(13), rows(1_025)), (0, 12, 16, 1_152));
     }
 }

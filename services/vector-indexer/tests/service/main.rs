@@ -1,0 +1,9 @@
+//! The service as it runs: a real NATS server, the router, and vector indexers as processes, asked by tasks.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kills;
+mod replicas;
+mod rig;
+mod snapshots;
+mod tasks;
