@@ -10,6 +10,7 @@ Recall is that of ten, against all comparisons; searches go one after the other 
 import json
 import sys
 import time
+from importlib.metadata import version
 
 import hnswlib
 import numpy
@@ -40,7 +41,7 @@ def main() -> None:
     truth = nearest(rows, questions)
     index = hnswlib.Index("cosine", dimension)
     say = lambda answer: print(json.dumps(answer), flush=True)
-    say({"is": f"hnswlib {hnswlib.__version__ if hasattr(hnswlib, '__version__') else ''}".strip(), "threads": 1})
+    say({"is": f"hnswlib {version('hnswlib')}", "threads": 1})
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "build":

@@ -1,10 +1,10 @@
 //! The vectors that are searched: real ones that were made before, or drawn.
 //!
-//! Drawn vectors lie as those of a model lie: there are topics of very different sizes and widths, which share
-//! directions; a topic has documents, and a document chunks that are much alike. A vector is the sum of its topic's
-//! middle, its document's place within a space of few directions, and its own noise on all numbers, brought to length 1.
-//! Questions are drawn alike, from the same topics. The proportions were chosen so that hnswlib's recall at an `ef` is
-//! about what it is on vectors of sentences (docs/benchmarks.md, "Vectors").
+//! Drawn vectors lie about as those of sentences do. Numbers are drawn along directions whose weights fall off slowly, the
+//! same ones for all, as in a model's space; a topic has a middle, its documents lie around it, chunks around their
+//! document, and all have a direction in common. Topics are of very different sizes. A question is one more chunk of some
+//! document. Proportions were chosen so that the local intrinsic dimension, which makes a graph's search hard or easy, and
+//! the distance of the nearest are about those of sentences (docs/benchmarks.md, "Vectors").
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,18 @@ use crate::error::LoadError;
 pub const DIMENSION: usize = 384;
 /// Questions of drawn vectors.
 const QUESTIONS: usize = 1_000;
-const TOPICS: usize = 400;
-/// Directions that topics' middles are made of, and those of a topic's documents.
-const SHARED: usize = 96;
-const OWN: usize = 48;
-/// Chunks of a document, about.
+const TOPICS: usize = 2_000;
+/// A topic's size is 1 over its number to this power, and a direction's weight likewise.
+const SIZES: f64 = 0.7;
+const WEIGHTS: f64 = 0.6;
+/// Chunks of a document.
 const CHUNKS: usize = 8;
-/// How far documents lie from their topic's middle, chunks from their document, and each number from where it would be.
-const DOCUMENT: f32 = 0.9;
-const CHUNK: f32 = 0.5;
-const NOISE: f32 = 0.35;
+/// How far topics lie from the middle of all, which is `COMMON` from zero; documents from their topic; chunks from their
+/// document.
+const COMMON: f32 = 0.4;
+const TOPIC: f32 = 0.8;
+const DOCUMENT: f32 = 0.6;
+const CHUNK: f32 = 0.9;
 
 /// Rows and questions, one vector after another.
 pub struct Data {
@@ -59,9 +61,14 @@ impl Data {
 
     fn drawn(count: usize) -> Self {
         let mut random = StdRng::seed_from_u64(7);
-        let topics = Topics::new(&mut random);
-        let rows = topics.draw(&mut random, count);
-        let questions = topics.draw(&mut random, QUESTIONS);
+        let space = Space::new(&mut random, count.div_ceil(CHUNKS));
+        let mut rows = Vec::with_capacity(count * DIMENSION);
+        (0..count).for_each(|row| space.chunk(row / CHUNKS, &mut random, &mut rows));
+        let mut questions = Vec::with_capacity(QUESTIONS * DIMENSION);
+        for _ in 0..QUESTIONS {
+            let document = random.random_range(0..space.documents.len());
+            space.chunk(document, &mut random, &mut questions);
+        }
         Self { rows, questions, from: "drawn".to_owned() }
     }
 
@@ -98,91 +105,47 @@ fn read(path: &Path) -> Result<Vec<f32>, LoadError> {
 }
 
 /// Where vectors are drawn from.
-struct Topics {
-    middles: Vec<Vec<f32>>,
-    /// Of each topic, the directions that its documents spread in.
-    spreads: Vec<Vec<Vec<f32>>>,
-    /// How likely all up to each topic are.
-    upto: Vec<f64>,
+struct Space {
+    weights: Vec<f32>,
+    documents: Vec<Vec<f32>>,
 }
 
-impl Topics {
-    fn new(random: &mut StdRng) -> Self {
-        let shared = directions(random, SHARED);
-        let middle = |random: &mut StdRng| {
-            let mut middle = mixed(&shared, random);
-            unit(&mut middle);
-            middle
-        };
-        let middles = (0..TOPICS).map(|_| middle(random)).collect();
-        let spreads = (0..TOPICS)
-            .map(|_| {
-                let mut spread = directions(random, OWN);
-                let width = 0.5 + random.random::<f32>();
-                for (n, direction) in spread.iter_mut().enumerate() {
-                    let length = width * 0.97_f32.powi(i32::try_from(n).unwrap_or(i32::MAX));
-                    direction.iter_mut().for_each(|number| *number *= length);
-                }
-                spread
+impl Space {
+    fn new(random: &mut StdRng, documents: usize) -> Self {
+        let falling = |n: usize, by: f64| ((n + 1) as f64).powf(-by);
+        let weights: Vec<f64> = (0..DIMENSION).map(|n| falling(n, WEIGHTS)).collect();
+        let length = weights.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
+        let weights = weights.iter().map(|weight| (weight / length) as f32).collect();
+        let middles: Vec<Vec<f32>> = (0..TOPICS).map(|_| around(None, TOPIC, random)).collect();
+        let all: f64 = (0..TOPICS).map(|topic| falling(topic, SIZES)).sum();
+        let upto: Vec<f64> = (0..TOPICS)
+            .scan(0.0, |sum, topic| {
+                *sum += falling(topic, SIZES) / all;
+                Some(*sum)
             })
             .collect();
-        let mut sum = 0.0;
-        // Few topics have much, many have little.
-        let weights: Vec<f64> = (0..TOPICS).map(|_| -random.random::<f64>().max(1e-9).ln()).collect();
-        let all: f64 = weights.iter().sum();
-        let upto = weights.iter().map(|weight| {
-            sum += weight / all;
-            sum
-        });
-        Self { middles, spreads, upto: upto.collect() }
+        let document = |_| {
+            let drawn: f64 = random.random();
+            let topic = upto.partition_point(|&upto| upto < drawn).min(TOPICS - 1);
+            around(Some(&middles[topic]), DOCUMENT, random)
+        };
+        Self { weights, documents: (0..documents).map(document).collect() }
     }
 
-    fn draw(&self, random: &mut StdRng, count: usize) -> Vec<f32> {
-        let mut numbers = Vec::with_capacity(count * DIMENSION);
-        let (mut topic, mut document) = (0, vec![0.0; DIMENSION]);
-        for _ in 0..count {
-            if numbers.is_empty() || random.random_range(0..CHUNKS) == 0 {
-                let drawn: f64 = random.random();
-                topic = self.upto.partition_point(|&upto| upto < drawn).min(TOPICS - 1);
-                document = scaled(mixed(&self.spreads[topic], random), DOCUMENT);
-            }
-            let chunk = scaled(mixed(&self.spreads[topic], random), CHUNK);
-            let noise = NOISE / (DIMENSION as f32).sqrt();
-            let parts = self.middles[topic].iter().zip(&document).zip(&chunk);
-            let mut vector: Vec<f32> = parts
-                .map(|((middle, document), chunk)| middle + document + chunk + noise * normal(random))
-                .collect();
-            unit(&mut vector);
-            numbers.extend(vector);
-        }
-        numbers
+    /// Adds a chunk of this document.
+    fn chunk(&self, document: usize, random: &mut StdRng, to: &mut Vec<f32>) {
+        let mut vector = around(Some(&self.documents[document]), CHUNK, random);
+        vector.iter_mut().zip(&self.weights).for_each(|(number, weight)| *number *= weight);
+        vector[0] += COMMON;
+        let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+        to.extend(vector.iter().map(|number| number / length));
     }
 }
 
-/// So many random directions, each with a length of about 1 over the root of their number.
-fn directions(random: &mut StdRng, count: usize) -> Vec<Vec<f32>> {
-    let length = 1.0 / ((DIMENSION * count) as f32).sqrt();
-    (0..count).map(|_| (0..DIMENSION).map(|_| normal(random) * length).collect()).collect()
-}
-
-/// A random sum of these.
-fn mixed(directions: &[Vec<f32>], random: &mut StdRng) -> Vec<f32> {
-    let mut sum = vec![0.0; DIMENSION];
-    for direction in directions {
-        let much = normal(random);
-        sum.iter_mut().zip(direction).for_each(|(sum, number)| *sum += much * number);
-    }
-    sum
-}
-
-fn scaled(mut vector: Vec<f32>, by: f32) -> Vec<f32> {
-    vector.iter_mut().for_each(|number| *number *= by);
-    vector
-}
-
-fn unit(vector: &mut [f32]) {
-    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|number| *number /= length);
+/// Somewhere around a place, so far from it.
+fn around(place: Option<&[f32]>, far: f32, random: &mut StdRng) -> Vec<f32> {
+    let at = |n| place.and_then(|place: &[f32]| place.get(n)).copied().unwrap_or(0.0);
+    (0..DIMENSION).map(|n| at(n) + far * normal(random)).collect()
 }
 
 /// Near enough to a normal distribution: the sum of four evenly distributed numbers, with a variance of 1.
