@@ -3,8 +3,8 @@
 //! Drawn vectors lie about as those of sentences do. Numbers are drawn along directions whose weights fall off slowly, the
 //! same ones for all, as in a model's space; a topic has a middle, its documents lie around it, chunks around their
 //! document, and all have a direction in common. Topics are of very different sizes. A question is one more chunk of some
-//! document. Proportions were chosen so that the local intrinsic dimension, which makes a graph's search hard or easy, and
-//! the distance of the nearest are about those of sentences (docs/benchmarks.md, "Vectors").
+//! document. Proportions were chosen so that hnswlib finds as much of 50,000 as it does of as many vectors of sentences by
+//! all-MiniLM-L6-v2: with M = 16 and ef = 128 for building, .98 at ef = 64 and .99 at ef = 128.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const QUESTIONS: usize = 1_000;
 const TOPICS: usize = 2_000;
 /// A topic's size is 1 over its number to this power, and a direction's weight likewise.
 const SIZES: f64 = 0.7;
-const WEIGHTS: f64 = 0.6;
+const WEIGHTS: f64 = 0.8;
 /// Chunks of a document.
 const CHUNKS: usize = 8;
 /// How far topics lie from the middle of all, which is `COMMON` from zero; documents from their topic; chunks from their
@@ -29,7 +29,7 @@ const CHUNKS: usize = 8;
 const COMMON: f32 = 0.4;
 const TOPIC: f32 = 0.8;
 const DOCUMENT: f32 = 0.6;
-const CHUNK: f32 = 0.9;
+const CHUNK: f32 = 0.6;
 
 /// Rows and questions, one vector after another.
 pub struct Data {
