@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the outside programs that Tasklane runs with, into a cache outside the checkout. Needs no root.
 #
-#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|minilm|openai-python|openai-node|ml-reference|litellm|ml-peers|needed|all]...
+#   scripts/setup.sh [nats-server|nats-cli|pdfium|jaeger|cargo-deny|libtorch|minilm|openai-python|openai-node|ml-reference|litellm|ml-peers|vector-peers|needed|all]...
 #   scripts/setup.sh --print-path TOOL     the path alone; exit 1 if it is not there (nothing is fetched)
 #   scripts/setup.sh --place-pdfium FOLDER link the PDF library into a folder of programs, where they look first
 #
@@ -31,7 +31,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/minilm.sh"
 
 all="nats-server nats-cli pdfium jaeger cargo-deny libtorch minilm openai-python openai-node ml-reference"
-known="$all litellm ml-peers"
+known="$all litellm ml-peers vector-peers"
 needed="nats-server pdfium libtorch minilm"
 if [ "${STACK_ML:-yes}" = no ]; then needed="nats-server pdfium"; fi
 # Without this one nothing runs; without the others something is missing that is said.
@@ -53,6 +53,7 @@ purpose() {
         openai-python | openai-node) echo "only for 'make test': OpenAI's own client, against the openai-proxy" ;;
         litellm) echo "only for 'make bench': model calls are compared with it; not part of 'all'" ;;
         ml-peers) echo "only for 'tasklane-loadtest ml': the ml service is compared with it; not part of 'all'" ;;
+        vector-peers) echo "only for 'tasklane-loadtest vectors': the vector indexer is compared with it; not part of 'all'" ;;
     esac
 }
 

@@ -36,11 +36,21 @@ pub enum What {
     MlGeneration,
     /// Resident memory of the ml service over many texts.
     MlMemory,
+    /// The vector indexer: the two below.
+    Vectors,
+    /// Its graph beside hnswlib, in process: recall, searches and a build's cost in CPU time, filters.
+    VectorsSearch,
+    /// Upserts and searches a second through the platform, latency at a fixed rate.
+    VectorsPlatform,
 }
 
 impl What {
     fn is_ml(self) -> bool {
         matches!(self, Self::MlEmbeddings | Self::MlLatency | Self::MlGeneration | Self::MlMemory)
+    }
+
+    fn is_vectors(self) -> bool {
+        matches!(self, Self::VectorsSearch | Self::VectorsPlatform)
     }
 
     fn is_models(self) -> bool {
@@ -65,7 +75,7 @@ pub enum Durability {
 #[derive(Debug, Clone, Parser)]
 #[command(name = "tasklane-loadtest", version)]
 pub struct Args {
-    /// What to measure; all of it but the ml service where nothing is said.
+    /// What to measure; all of it but the ml service and vectors where nothing is said.
     #[arg(value_enum)]
     pub what: Vec<What>,
     /// Tasks of one throughput round.
@@ -119,6 +129,21 @@ pub struct Args {
     /// The Python with sentence-transformers and LitServe; else as scripts/setup.sh says.
     #[arg(long, value_name = "PATH")]
     pub ml_python: Option<PathBuf>,
+    /// Vectors that are searched.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1_000..=2_000_000))]
+    pub vector_rows: usize,
+    /// Vectors from `PREFIX.rows.f32` and `PREFIX.questions.f32`, which `peers/vectors.py` makes; else they are drawn.
+    #[arg(long, value_name = "PREFIX")]
+    pub vectors: Option<PathBuf>,
+    /// Searches of a round through the platform.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(100..=10_000_000))]
+    pub vector_searches: usize,
+    /// Searches a second where their latency is measured.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub vector_rate: u32,
+    /// The Python with hnswlib; else as scripts/setup.sh says.
+    #[arg(long, value_name = "PATH")]
+    pub vector_python: Option<PathBuf>,
     /// What else LiteLLM is told, for example `--litellm-args=--run_granian`.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub litellm_args: Vec<String>,
@@ -162,16 +187,24 @@ impl Args {
             self.ml_texts = self.ml_texts.min(64);
             self.ml_calls = self.ml_calls.min(8);
             self.ml_requests = self.ml_requests.min(400);
+            self.vector_rows = self.vector_rows.min(6_000);
+            self.vector_searches = self.vector_searches.min(500);
         }
         self
     }
 
     /// Whether something is to be measured.
     pub fn wants(&self, what: What) -> bool {
-        // The ml service's others are gigabytes that not everybody has, so it is measured where it is named.
-        let group = if what.is_ml() { What::Ml } else { What::Models };
-        let all = self.what.is_empty() && !what.is_ml();
-        let whole = (what.is_ml() || what.is_models()) && self.what.contains(&group);
+        // The ml service's others are gigabytes that not everybody has, and vectors want programs that only examples
+        // are: they are measured where they are named.
+        let group = match what {
+            _ if what.is_ml() => Some(What::Ml),
+            _ if what.is_vectors() => Some(What::Vectors),
+            _ if what.is_models() => Some(What::Models),
+            _ => None,
+        };
+        let all = self.what.is_empty() && !what.is_ml() && !what.is_vectors();
+        let whole = group.is_some_and(|group| self.what.contains(&group));
         all || whole || self.what.contains(&what)
     }
 
@@ -197,6 +230,12 @@ mod tests {
         assert!(!models.wants(What::MlMemory) && !Args::try_parse_from(["x"]).unwrap().wants(What::MlMemory));
         let ml = Args::try_parse_from(["x", "ml"]).unwrap();
         assert!(ml.wants(What::MlMemory) && ml.wants(What::MlEmbeddings) && !ml.wants(What::ModelMemory));
+        let vectors = Args::try_parse_from(["x", "vectors"]).unwrap();
+        assert!(vectors.wants(What::VectorsSearch) && !vectors.wants(What::MlMemory));
+        assert!(
+            !ml.wants(What::VectorsPlatform)
+                && !Args::try_parse_from(["x"]).unwrap().wants(What::VectorsPlatform)
+        );
         assert_eq!((args.tasks, args.rounds, args.latency_round()), (2_000, 1, Duration::from_secs(1)));
     }
 

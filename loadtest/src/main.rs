@@ -1,5 +1,5 @@
 //! Measures a running Tasklane: throughput beside the floor of the same hops, latency at a fixed rate, the price of
-//! tracing, memory over many tasks; model calls through the openai-proxy; and the ml service.
+//! tracing, memory over many tasks; model calls through the openai-proxy; the ml service; and the vector indexer.
 
 mod args;
 mod arrivals;
@@ -19,6 +19,7 @@ mod report;
 mod stack;
 mod throughput;
 mod tracing;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -103,6 +104,9 @@ async fn on_our_own(programs: &Programs, args: &Args, report: &mut Report) -> Re
     let ml = [What::MlEmbeddings, What::MlLatency, What::MlGeneration, What::MlMemory];
     if ml.into_iter().any(|what| args.wants(what)) {
         report.ml = Some(ml::measure(programs, args).await?);
+    }
+    if args.wants(What::VectorsSearch) || args.wants(What::VectorsPlatform) {
+        report.vectors = Some(vectors::measure(programs, args).await?);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::ml::Ml;
 use crate::models::Models;
 use crate::throughput::Throughput;
 use crate::tracing::Tracing;
+use crate::vectors::Vectors;
 
 /// The machine, as far as figures depend on it.
 #[derive(Debug, Serialize)]
@@ -67,6 +68,8 @@ pub struct Report {
     pub models: Option<Models>,
     /// The ml service.
     pub ml: Option<Ml>,
+    /// The vector indexer.
+    pub vectors: Option<Vectors>,
     /// The promises.
     pub bars: Vec<Bar>,
 }
@@ -84,6 +87,7 @@ impl Report {
             memory: None,
             models: None,
             ml: None,
+            vectors: None,
             bars: Vec::new(),
         }
     }
@@ -96,6 +100,7 @@ impl Report {
         self.bars.extend(self.memory.iter().flat_map(Memory::bars));
         self.bars.extend(self.models.iter().flat_map(Models::bars));
         self.bars.extend(self.ml.iter().flat_map(Ml::bars));
+        self.bars.extend(self.vectors.iter().flat_map(Vectors::bars));
     }
 
     /// The bars, and where it was measured.

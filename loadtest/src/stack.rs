@@ -87,6 +87,15 @@ impl Stack {
         Self::with(programs, &[], &[ROUTER, ("ml", "TASKLANE_WORKER_HTTP_LISTEN", settings)]).await
     }
 
+    /// Starts the servers, the router, and a vector indexer with these settings.
+    ///
+    /// # Errors
+    /// Where a program is missing or does not become ready.
+    pub async fn with_vectors(programs: &Programs, settings: &[(&str, String)]) -> Result<Self, LoadError> {
+        Self::with(programs, &[], &[ROUTER, ("vector-indexer", "TASKLANE_WORKER_HTTP_LISTEN", settings)])
+            .await
+    }
+
     async fn with(
         programs: &Programs,
         environment: &[(&str, String)],

@@ -122,6 +122,37 @@ fn the_ml_service_is_measured_beside_the_others() {
 }
 
 #[test]
+fn vectors_are_put_and_searched_through_the_platform() {
+    let program = Path::new(env!("CARGO_BIN_EXE_tasklane-loadtest"));
+    if let Some(missing) = ["tasklane-router", "tasklane-vector-indexer"]
+        .into_iter()
+        .find(|name| !program.with_file_name(name).exists())
+    {
+        println!("SKIPPED: vectors: absent: {}", program.with_file_name(missing).display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let ran =
+        Command::new(program).args(["vectors-platform", "--quick", "--json"]).arg(&json).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if said.contains("there is no nats-server") {
+        println!("SKIPPED: vectors: absent: nats-server");
+        return;
+    }
+    assert!(ran.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let platform = &report["vectors"]["platform"];
+    assert!(platform["upserts_per_s"].as_f64().unwrap() > 0.0, "{platform}");
+    let searches = platform["searches"].as_array().unwrap();
+    assert_eq!(searches.len(), 4);
+    for searches in searches {
+        assert!(searches["rates"][0].as_f64().unwrap() > 0.0, "{searches}");
+        assert!(searches["recall"].as_f64().unwrap() > 0.9, "{searches}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_said_and_fails() {
     let program = env!("CARGO_BIN_EXE_tasklane-loadtest");
     let ran =

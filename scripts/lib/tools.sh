@@ -158,3 +158,19 @@ venv_of_ml_peers() {
         return 1
     fi
 }
+
+# --- hnswlib: what the load test compares the vector indexer with. It is compiled for this machine's processor, as its own
+# set-up does it, with the C++ compiler that is there.
+vector_peers_home=$cache/python/vector-peers-$hnswlib_version
+where_vector_peers() { first_existing "$vector_peers_home/bin/python"; }
+get_vector_peers() { way "Python packages (a minute, a C++ compiler is needed)" venv_of_vector_peers; }
+venv_of_vector_peers() {
+    rm -rf "$vector_peers_home"
+    mkdir -p "$cache/python"
+    python3 -m venv "$vector_peers_home" 2>&1 || return 1
+    if ! within 900 "$vector_peers_home/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 10 \
+        --retries 2 "numpy==$numpy_version" "hnswlib==$hnswlib_version" 2>&1; then
+        rm -rf "$vector_peers_home"
+        return 1
+    fi
+}

@@ -20,6 +20,9 @@ litellm_version=1.106.2 # compared with by the load test alone
 # What the load test compares the ml service with.
 litserve_version=0.2.19
 sentence_transformers_version=6.2.0
+# What it compares the vector indexer with. hnswlib is built from source, for this machine.
+hnswlib_version=0.8.0
+numpy_version=2.4.6
 
 # Of Prometheus only promtool is used. The Go module's version is the release's in another notation: 3.15.0 is 0.315.0.
 prometheus_version=3.15.0

@@ -8,9 +8,9 @@ mod latency;
 mod litserve;
 mod memory;
 mod nearness;
-mod peer;
+pub mod peer;
 mod stage;
-mod tasks;
+pub mod tasks;
 mod texts;
 
 use serde::Serialize;
