@@ -3,6 +3,7 @@
 
 mod args;
 mod arrivals;
+mod awake;
 mod bench;
 mod error;
 mod floor;
@@ -34,16 +35,14 @@ use stack::Programs;
 async fn main() -> ExitCode {
     let args = Args::read();
     // On a worker, as the services run: the thread that only waits would be woken for every result.
-    match tokio::spawn(async move { run(&args).await }).await {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(e)) => failed(&e),
-        Err(e) => failed(&e),
+    let ran = tokio::spawn(async move { run(&args).await }).await;
+    match ran.unwrap_or_else(|panicked| Err(LoadError::Stack(panicked.to_string()))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("tasklane-loadtest: {e}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn failed(e: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("tasklane-loadtest: {e}");
-    ExitCode::FAILURE
 }
 
 async fn run(args: &Args) -> Result<(), LoadError> {

@@ -15,8 +15,8 @@ use super::stage::Stage;
 use super::tasks::{Done, Round};
 use super::texts::Texts;
 use crate::args::Args;
+use crate::awake::Awake;
 use crate::error::LoadError;
-use crate::models::awake::Awake;
 use crate::report::{Bar, line, median};
 use crate::stack::Programs;
 
@@ -109,7 +109,7 @@ impl Timing<'_> {
             let (cores_close, cores_apart) = self.alone(cores).await?;
             let embedded = self.stage.tasks.run(&paced("embed_text", &self.tasks)).await?;
             let asked = self.stage.tasks.run(&paced("model_info", &self.questions)).await?;
-            let (each, hops) = (sorted(&embedded), median(sorted(&asked)));
+            let (each, hops) = (sorted(&embedded), median(took(&asked)));
             timed.inside_ms.push(median(inside(&embedded)));
             timed.hops_inside_ms.push(median(inside(&asked)));
             let p99 = each[(each.len() * 99 / 100).min(each.len() - 1)];
@@ -147,9 +147,14 @@ impl Timing<'_> {
     }
 }
 
-/// How long each task of a round took in ms, the shortest first.
+/// How long each task of a round took in ms.
+fn took(done: &Done) -> impl Iterator<Item = f64> {
+    done.each.iter().map(|took| took.as_secs_f64() * 1e3)
+}
+
+/// The same, the shortest first.
 fn sorted(done: &Done) -> Vec<f64> {
-    let mut each: Vec<f64> = done.each.iter().map(|took| took.as_secs_f64() * 1e3).collect();
+    let mut each: Vec<f64> = took(done).collect();
     each.sort_by(f64::total_cmp);
     each
 }

@@ -1,7 +1,6 @@
 //! Model calls through the openai-proxy: what it adds to one, how many it can do beside LiteLLM, what it holds in memory,
 //! and whether its budgets hold when replicas die. Client and provider are ours, small, and on a thread each.
 
-pub mod awake;
 mod books;
 mod budgets;
 pub mod client;
@@ -25,6 +24,7 @@ use self::mock::Mock;
 use self::proxy::{Proxy, Setting, Tenant};
 use self::throughput::{DIRECT, LITELLM, PROXY, Throughput};
 use crate::args::{Args, What};
+use crate::awake::Awake;
 use crate::error::LoadError;
 use crate::report::Bar;
 use crate::stack::{Programs, Stack};
@@ -146,7 +146,7 @@ async fn beside_litellm(
         let proxy = Proxy::start(setting(1.0), "latency").await?;
         let ways = ways(&proxy);
         let asleep = in_pairs(&ways, args.model_rate, length).await?;
-        let awake = match awake::Awake::keep()? {
+        let awake = match Awake::keep()? {
             Some(_kept) => Some(in_pairs(&ways, args.model_rate, length).await?),
             None => None,
         };

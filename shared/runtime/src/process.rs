@@ -65,18 +65,13 @@ pub async fn main<E: Display + Send + 'static>(
     let ended = tokio::spawn(run).await;
     // What is said after this reaches the log, but no collector of traces.
     guard.shutdown();
-    match ended {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(e)) => {
-            tracing::error!("{service} ends: {e}");
-            ExitCode::FAILURE
-        }
-        // It panicked, and has said so itself.
-        Err(e) => {
-            tracing::error!("{service} ends: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let why = match ended {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(e)) => e.to_string(),
+        Err(panicked) => panicked.to_string(),
+    };
+    tracing::error!("{service} ends: {why}");
+    ExitCode::FAILURE
 }
 
 /// Starts logs and traces. Keep the guard until the end.
