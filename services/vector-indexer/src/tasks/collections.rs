@@ -18,8 +18,8 @@ use crate::space::{Metric, Precision};
 pub const NAME: &str = "vector_collections";
 /// Changes of the same name by others that are outlived.
 const TRIES: usize = 8;
-/// Collections, at most: each has two threads and a log of its own in every replica.
-const MOST: usize = 256;
+/// Collections, at most: each has two threads and a log of its own in every replica, and metrics by its name.
+const MOST: usize = 200;
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
