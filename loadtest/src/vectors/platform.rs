@@ -26,7 +26,7 @@ const RECALL: f64 = 0.99;
 const PUTTING: usize = 8;
 const SEARCHING: usize = 64;
 /// Questions whose answers are compared with the truth.
-const CHECKED: usize = 200;
+const CHECKED: usize = 1_000;
 /// Filters that keep 10%, 1%, 0.1%; and none.
 const KEEPS: [Keeps; 4] = [Keeps::ALL, Keeps { parts: 100 }, Keeps { parts: 10 }, Keeps { parts: 1 }];
 

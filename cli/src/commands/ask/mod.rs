@@ -2,6 +2,7 @@
 
 pub mod args;
 mod prompt;
+mod quote;
 mod teller;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ use teller::{Answer, Teller};
 use super::search::question::Mode;
 use super::search::{Hit, search};
 use crate::error::{CliError, Exit};
-use crate::format::{Paint, hits, json as layout, one_line};
+use crate::format::{Paint, harmless, hits, json as layout, one_line};
 use crate::session::Session;
 use crate::work::Work;
 
@@ -35,8 +36,11 @@ pub async fn run(args: AskArgs, session: &Session) -> Result<Exit, CliError> {
     let place = |hit: &Hit| hits::place(hit, here.as_deref());
     let sources: Vec<Source> =
         found.hits.iter().map(|hit| Source { place: place(hit), text: hit.text.clone() }).collect();
-    let teller = Teller::find(&work, &args).await?;
-    let Some(answer) = teller.ask(&args.question, &sources).await? else { return Ok(Exit::Interrupted) };
+    let answer = match Teller::find(&work, &args).await? {
+        Some(teller) => teller.ask(&args.question, &sources).await?,
+        None => Some(quoted(&work, &args, &found.hits, &sources).await?),
+    };
+    let Some(answer) = answer else { return Ok(Exit::Interrupted) };
     let cited = citations(&answer.text, sources.len());
     if session.json {
         let told = told(&args, &answer, &found.hits, &cited);
@@ -52,6 +56,26 @@ pub async fn run(args: AskArgs, session: &Session) -> Result<Exit, CliError> {
         session.note(&one_line(&answer.summary));
     }
     Ok(Exit::Succeeded)
+}
+
+/// The answer where no model writes, printed.
+async fn quoted(
+    work: &Work<'_>,
+    args: &AskArgs,
+    hits: &[Hit],
+    sources: &[Source],
+) -> Result<Answer, CliError> {
+    let by = hits.iter().find_map(|hit| hit.metadata.get("model")?.as_str());
+    let Some(model) = args.narrow.embed_model.as_deref().or(by) else {
+        return Err(CliError::new(code::NOT_FOUND, Exit::Failed, "there is no model that could answer").remedy(
+            "name a provider (TASKLANE_PROVIDERS_FILE), or load a model that writes: `tasklane models load NAME`",
+        ));
+    };
+    let answer = quote::quote(work, model, &args.question, sources).await?;
+    if !work.session.json {
+        work.session.print(&format!("{}\n", harmless(&answer.text)))?;
+    }
+    Ok(answer)
 }
 
 /// The sources below the answer: those that it names, or all where it names none.

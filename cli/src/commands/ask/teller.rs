@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_runtime::bus::Headers;
-use tasklane_runtime::contract::{code, id};
+use tasklane_runtime::contract::id;
 
 use super::args::AskArgs;
 use super::prompt::{self, Source};
@@ -15,7 +15,7 @@ use crate::commands::llm::conversation::{Rest, Shown};
 use crate::commands::models::workers::decoder;
 use crate::commands::result::returned;
 use crate::deliver;
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 use crate::format::llm::Models;
 use crate::format::{count, harmless};
 use crate::news::{self, Waited};
@@ -62,30 +62,24 @@ struct Used {
 
 impl<'w> Teller<'w> {
     /// The model that is named; or the openai-proxy's first that chats, and where it has none or is not there, one of
-    /// our own that is loaded.
+    /// our own that is loaded; or nobody.
     ///
     /// # Errors
-    /// There is none.
-    pub async fn find(work: &'w Work<'w>, args: &AskArgs) -> Result<Self, CliError> {
+    /// NATS.
+    pub async fn find(work: &'w Work<'w>, args: &AskArgs) -> Result<Option<Self>, CliError> {
         let models = known(work.session, &work.bus, args.tenant.as_deref()).await.ok();
         let of = |model: String, proxy: Option<Models>| {
             let (max_tokens, tenant) = (args.max_tokens, args.tenant.clone());
-            Ok(Self { work, model, proxy, max_tokens, tenant })
+            Some(Self { work, model, proxy, max_tokens, tenant })
         };
-        match (&args.model, models) {
+        Ok(match (&args.model, models) {
             (Some(model), Some(models)) if models.aliases.iter().any(|alias| alias.alias == *model) => {
                 of(model.clone(), Some(models))
             }
             (Some(model), _) => of(model.clone(), None),
             (None, Some(models)) if first_chat(&models).is_ok() => of(first_chat(&models)?, Some(models)),
-            (None, _) => match decoder(&work.bus, work.session).await? {
-                Some(model) => of(model, None),
-                None => Err(CliError::new(code::NOT_FOUND, Exit::Failed, "there is no model that could answer")
-                    .remedy(
-                        "name a provider (TASKLANE_PROVIDERS_FILE), or load a model that writes: `tasklane models load NAME`",
-                    )),
-            },
-        }
+            (None, _) => decoder(&work.bus, work.session).await?.and_then(|model| of(model, None)),
+        })
     }
 
     /// Asks, and shows the answer as it comes. `None` after Ctrl-C.

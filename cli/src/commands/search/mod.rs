@@ -16,7 +16,8 @@ use crate::format::{hits, json as layout};
 use crate::session::Session;
 use crate::work::Work;
 
-const EMBED: &str = "embed_text";
+/// The task that makes vectors of texts.
+pub const EMBED: &str = "embed_text";
 const RERANK: &str = "rerank";
 /// How many times as many are found for a reranker to choose from, and how many at most.
 const CHOICE: (usize, usize) = (5, 200);
