@@ -49,6 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing-opentelemetry", &["tasklane-telemetry"]),
     // A collection's log is a wire of its own: nobody but the vector indexer reads it.
     ("prost*", &["tasklane-contract", "tasklane-vector-indexer"]),
+    ("qdrant-client", &["tasklane-vector-indexer"]),
     ("pdfium-render", &["tasklane-document"]),
     ("calamine", &["tasklane-document"]),
     ("axum", &["tasklane-runtime", "tasklane-openai-proxy"]),

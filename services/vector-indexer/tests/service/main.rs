@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod kills;
+mod qdrant;
 mod replicas;
 mod rig;
 mod security;
