@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::child::{Plan, Running};
@@ -80,6 +81,26 @@ impl Qdrant {
     /// Where it does not run.
     pub fn kill9(&mut self) {
         self.running.take().unwrap_or_else(|| panic!("qdrant does not run")).kill9();
+    }
+
+    /// Stops it where it is: connections stay, and nobody answers.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.running.as_ref().unwrap_or_else(|| panic!("qdrant does not run")).signal(signal);
     }
 
     /// Starts it on the same ports and folder, and waits until it is ready.

@@ -4,8 +4,9 @@
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tasklane_testkit::client;
+use tasklane_testkit::otlp::{Kind, OtlpReceiver, ReceivedSpan};
 use tasklane_testkit::qdrant::Qdrant;
+use tasklane_testkit::{client, wait};
 
 use crate::rig::{Rig, point, points, vector};
 use crate::tasks;
@@ -252,4 +253,60 @@ async fn the_key_opens_it_and_is_not_told() {
         rig.stack.client.submit_with("vector_search", search, json!({"retry": {"max_attempts": 1}})).await;
     let result = rig.stack.client.result(&id).await;
     assert_eq!(result["attempts"][0]["error"]["code"], "TL3503", "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_is_not_waited_for_and_calls_are_spans() {
+    let Some(mut rig) = Rig::start_on_qdrant(&[]).await else { return };
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let url = rig.qdrant.as_ref().unwrap().url();
+    let endpoint = receiver.endpoint();
+    let settings = [
+        ("TASKLANE_QDRANT_URL", url.as_str()),
+        ("TASKLANE_QDRANT_TIMEOUT_MS", "500"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+    ];
+    rig.indexer("one", &settings).await;
+    rig.create("docs", 4).await;
+    rig.put("docs", points(0..5)).await;
+    rig.qdrant.as_ref().unwrap().pause();
+    let search = json!({"collection": "docs", "vector": vector(1)});
+    let once = json!({"retry": {"max_attempts": 1}});
+    let id = rig.stack.client.submit_with("vector_search", search.clone(), once).await;
+    let result = rig.stack.client.result(&id).await;
+    let attempt = &result["attempts"][0];
+    assert_eq!(attempt["error"]["code"], "TL3503", "{result}");
+    assert!((400.0..4_000.0).contains(&attempt["duration_ms"].as_f64().unwrap()), "{attempt}");
+    rig.qdrant.as_ref().unwrap().resume();
+    let found = rig.done("vector_search", search).await;
+    assert_eq!(found["hits"].as_array().unwrap().len(), 5);
+
+    // Create, index, upsert, and two searches; a parent ends, and comes, after what is below it.
+    let parent = |spans: &[ReceivedSpan], span: &ReceivedSpan| {
+        spans.iter().find(|parent| parent.span_id == span.parent_span_id).map(|parent| parent.name.clone())
+    };
+    let all = |spans: &[ReceivedSpan]| {
+        let calls = spans.iter().filter(|span| span.attribute("db.system.name").is_some());
+        calls.filter(|call| parent(spans, call).is_some()).count() == 5
+    };
+    let spans = receiver.wait_for(all, wait::PATIENCE).await.unwrap_or_else(|e| panic!("{e}"));
+    let described = rig.done("vector_collections", json!({"action": "describe", "collection": "docs"})).await;
+    let there = format!("tasklane-{}", described["id"].as_str().unwrap());
+    for operation in ["create_collection", "create_field_index", "upsert", "query"] {
+        let name = format!("{operation} {there}");
+        let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{spans:?}"));
+        assert_eq!(span.kind, Kind::Client);
+        for (key, value) in [
+            ("db.system.name", "qdrant"),
+            ("db.operation.name", operation),
+            ("db.collection.name", there.as_str()),
+        ] {
+            assert_eq!(span.attribute(key), Some(value), "{name}");
+        }
+        let parent = parent(&spans, span);
+        assert!(parent.is_some_and(|name| name.starts_with("process vector_")), "{}", receiver.tree());
+    }
+    let failed = spans.iter().find(|span| span.attribute("error.type") == Some("TL3503"));
+    assert!(failed.is_some_and(|span| span.name.starts_with("query ")), "{}", receiver.tree());
 }
