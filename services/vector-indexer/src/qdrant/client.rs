@@ -20,6 +20,8 @@ use crate::shelf::Remote;
 const RESERVE: Duration = Duration::from_millis(100);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How the client begins where there is no connection; the rest is for who writes clients.
+const NO_CONNECTION: &str = "Failed to connect";
 /// How much is told of what qdrant says, in characters.
 const SAID: usize = 500;
 
@@ -149,6 +151,9 @@ impl Calls {
             }
             other => (0, other.to_string()),
         };
+        if said.starts_with(NO_CONNECTION) {
+            return self.away(format_args!("no qdrant answers at {}", self.inner.config.url));
+        }
         let reason: String = said.chars().take(SAID).collect();
         match code {
             INVALID | ALREADY_EXISTS | FAILED_PRECONDITION | OUT_OF_RANGE | UNIMPLEMENTED => {

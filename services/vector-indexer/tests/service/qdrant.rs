@@ -213,7 +213,12 @@ async fn what_was_acknowledged_survives_a_qdrant_that_is_killed() {
         let once = json!({"retry": {"max_attempts": 1}});
         let id = rig.stack.client.submit_with("vector_search", search, once).await;
         let result = rig.stack.client.result(&id).await;
-        assert_eq!(result["attempts"][0]["error"]["code"], "TL3503", "{result}");
+        let said = &result["attempts"][0]["error"];
+        assert_eq!(said["code"], "TL3503", "{result}");
+        assert!(
+            said["message"].as_str().unwrap().contains("no qdrant answers at http://127.0.0.1:"),
+            "{said}"
+        );
         rig.qdrant.as_mut().unwrap().start_again().await;
         for id in &ids {
             let result = rig.stack.client.result(id).await;
