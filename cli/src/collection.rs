@@ -1,6 +1,6 @@
 //! A collection of the vector indexers, as the pipeline asks for it: what is there, what is put, what goes.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -20,9 +20,6 @@ const DELETE: &str = "vector_delete";
 const POINTS: &str = "vector_points";
 /// Points are searched.
 pub const SEARCH: &str = "vector_search";
-
-/// How long a replica may take to reach what was written just now, and how often it is asked.
-const CATCH_UP: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(20));
 
 /// Who keeps a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -94,7 +91,6 @@ pub struct Point {
 #[serde(default)]
 struct Points {
     points: Vec<Point>,
-    sequence: u64,
 }
 
 /// Answer to what changes a collection.
@@ -110,6 +106,8 @@ pub struct Collection<'w> {
     pub work: &'w Work<'w>,
     /// Its name.
     pub name: String,
+    /// The latest of what was changed here.
+    written: AtomicU64,
 }
 
 /// The collection of this name or alias; `None` where there is none.
@@ -134,9 +132,33 @@ impl Described {
     pub fn backend(&self) -> &str {
         if self.backend.is_empty() { Backend::Embedded.word() } else { &self.backend }
     }
+
+    /// Whether it may have points. How many are in qdrant is not known while that is away.
+    pub fn may_be_filled(&self) -> bool {
+        self.points > 0 || self.backend() == Backend::Qdrant.word()
+    }
 }
 
-impl Collection<'_> {
+impl<'w> Collection<'w> {
+    /// The collection of this name, whether it is there or not.
+    pub fn new(work: &'w Work<'w>, name: &str) -> Self {
+        Self { work, name: name.to_owned(), written: AtomicU64::new(0) }
+    }
+
+    /// Waits until what was changed here is found by its words, too, which takes a replica a moment longer.
+    ///
+    /// # Errors
+    /// Nobody answers, or the replica stays behind.
+    pub async fn settled(&self) -> Result<(), CliError> {
+        let written = self.written.load(Ordering::Relaxed);
+        if written == 0 {
+            return Ok(());
+        }
+        let wanted =
+            json!({"collection": self.name, "text": "a", "top_k": 1, "with": [], "min_sequence": written});
+        self.work.ask_patiently(SEARCH, &wanted, None).await.map(drop)
+    }
+
     /// Creates it.
     ///
     /// # Errors
@@ -172,23 +194,14 @@ impl Collection<'_> {
         sequence: u64,
         trace: Option<&TraceContext>,
     ) -> Result<Vec<Point>, CliError> {
-        let mut wanted = json!({"collection": self.name, "filter": filter, "limit": limit, "with": with});
+        let mut wanted = json!({
+            "collection": self.name, "filter": filter, "limit": limit, "with": with, "min_sequence": sequence
+        });
         if let Some(after) = after {
             wanted["after"] = after.into();
         }
-        let until = tokio::time::Instant::now() + CATCH_UP.0;
-        loop {
-            let answer = self.work.ask_patiently(POINTS, &wanted, trace).await?;
-            let found: Points = self.work.session.read(POINTS, &answer)?;
-            if found.sequence >= sequence {
-                return Ok(found.points);
-            }
-            if tokio::time::Instant::now() > until {
-                let why = format!("a replica is at {} of {sequence} still", found.sequence);
-                return Err(CliError::new(code::NATS, Exit::Failed, why));
-            }
-            tokio::time::sleep(CATCH_UP.1).await;
-        }
+        let found = self.work.ask_patiently(POINTS, &wanted, trace).await?;
+        Ok(self.work.session.read::<Points>(POINTS, &found)?.points)
     }
 
     /// Puts points; says which version of the collection has them.
@@ -216,6 +229,7 @@ impl Collection<'_> {
     ) -> Result<u64, CliError> {
         let changed: Changed =
             self.work.session.read(task, &self.work.submit(task, payload, trace).await?)?;
+        self.written.fetch_max(changed.sequence, Ordering::Relaxed);
         Ok(changed.sequence)
     }
 }

@@ -36,12 +36,14 @@ pub enum What {
     MlGeneration,
     /// Resident memory of the ml service over many texts.
     MlMemory,
-    /// The vector indexer: the two below.
+    /// The vector indexer: the three below.
     Vectors,
     /// Its graph beside hnswlib, in process: recall, searches and a build's cost in CPU time, filters.
     VectorsSearch,
     /// Upserts and searches a second through the platform, latency at a fixed rate.
     VectorsPlatform,
+    /// Documents through all services, into a collection: who takes the processor.
+    VectorsIngest,
 }
 
 impl What {
@@ -50,7 +52,7 @@ impl What {
     }
 
     fn is_vectors(self) -> bool {
-        matches!(self, Self::VectorsSearch | Self::VectorsPlatform)
+        matches!(self, Self::VectorsSearch | Self::VectorsPlatform | Self::VectorsIngest)
     }
 
     fn is_models(self) -> bool {
@@ -141,6 +143,12 @@ pub struct Args {
     /// Searches a second where their latency is measured.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub vector_rate: u32,
+    /// Documents of the ingestion.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    pub ingest_count: usize,
+    /// A folder of documents to ingest; else they are written for it.
+    #[arg(long, value_name = "DIR")]
+    pub ingest_documents: Option<PathBuf>,
     /// The Python with hnswlib; else as scripts/setup.sh says.
     #[arg(long, value_name = "PATH")]
     pub vector_python: Option<PathBuf>,
@@ -189,6 +197,7 @@ impl Args {
             self.ml_requests = self.ml_requests.min(400);
             self.vector_rows = self.vector_rows.min(6_000);
             self.vector_searches = self.vector_searches.min(500);
+            self.ingest_count = self.ingest_count.min(30);
         }
         self
     }

@@ -104,7 +104,8 @@ async fn on_our_own(programs: &Programs, args: &Args, report: &mut Report) -> Re
     if ml.into_iter().any(|what| args.wants(what)) {
         report.ml = Some(ml::measure(programs, args).await?);
     }
-    if args.wants(What::VectorsSearch) || args.wants(What::VectorsPlatform) {
+    let vectors = [What::VectorsSearch, What::VectorsPlatform, What::VectorsIngest];
+    if vectors.into_iter().any(|what| args.wants(what)) {
         report.vectors = Some(vectors::measure(programs, args).await?);
     }
     Ok(())

@@ -96,6 +96,26 @@ impl Stack {
             .await
     }
 
+    /// Starts the servers, the router, and what documents go through: the document service, the ml service and a vector
+    /// indexer with these settings.
+    ///
+    /// # Errors
+    /// Where a program is missing or does not become ready.
+    pub async fn with_pipeline(
+        programs: &Programs,
+        of_models: &[(&str, String)],
+        of_vectors: &[(&str, String)],
+    ) -> Result<Self, LoadError> {
+        const PAGES: &str = "TASKLANE_WORKER_HTTP_LISTEN";
+        let services = [
+            ROUTER,
+            ("document", PAGES, &[]),
+            ("ml", PAGES, of_models),
+            ("vector-indexer", PAGES, of_vectors),
+        ];
+        Self::with(programs, &[], &services).await
+    }
+
     async fn with(
         programs: &Programs,
         environment: &[(&str, String)],

@@ -217,7 +217,7 @@ mod tests {
             ("xtask", "tasklane-domain", "only nothing of ours"),
             ("tasklane-router", "async-nats", "only tasklane-bus may use it"),
             ("tasklane-runtime", "opentelemetry_sdk", "only tasklane-telemetry may use it"),
-            ("tasklane-bus", "prost-build", "only tasklane-contract and tasklane-vector-indexer may use it"),
+            ("tasklane-bus", "prost-build", "only tasklane-contract, tasklane-vector-indexer may use it"),
             ("tasklane-router", "qdrant-client", "only tasklane-vector-indexer may use it"),
             ("tasklane-router", "rhai", "only tasklane-generic may use it"),
         ];

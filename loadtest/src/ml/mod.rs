@@ -11,7 +11,7 @@ mod nearness;
 pub mod peer;
 mod stage;
 pub mod tasks;
-mod texts;
+pub mod texts;
 
 use serde::Serialize;
 

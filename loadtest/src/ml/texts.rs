@@ -44,7 +44,12 @@ impl Texts {
 
     /// A text of so many tokens.
     pub fn of_length(&mut self, tokens: usize) -> String {
-        let words = (AROUND..tokens.max(AROUND + 1)).map(|_| {
+        self.words(tokens.max(AROUND + 1) - AROUND)
+    }
+
+    /// So many words.
+    pub fn words(&mut self, count: usize) -> String {
+        let words = (0..count).map(|_| {
             let n = self.random.random_range(0..self.words.len());
             self.words[n].as_str()
         });

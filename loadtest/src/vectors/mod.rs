@@ -1,7 +1,10 @@
-//! The vector indexer: its graph beside hnswlib in one process each, and tasks through the whole platform.
+//! The vector indexer: its graph beside hnswlib in one process each, tasks through the whole platform, and a folder of
+//! documents through all services.
 
+mod corpus;
 mod curve;
 mod data;
+mod ingest;
 mod platform;
 mod points;
 mod search;
@@ -10,6 +13,7 @@ mod truth;
 
 use serde::Serialize;
 
+use self::ingest::Ingest;
 use self::platform::Platform;
 use self::search::Search;
 use crate::args::{Args, What};
@@ -24,13 +28,16 @@ pub struct Vectors {
     pub search: Option<Search>,
     /// Through the platform.
     pub platform: Option<Platform>,
+    /// Documents.
+    pub ingest: Option<Ingest>,
 }
 
 impl Vectors {
     /// The promises.
     pub fn bars(&self) -> Vec<Bar> {
         let search = self.search.iter().flat_map(Search::bars);
-        search.chain(self.platform.iter().flat_map(Platform::bars)).collect()
+        let platform = self.platform.iter().flat_map(Platform::bars);
+        search.chain(platform).chain(self.ingest.iter().flat_map(Ingest::bars)).collect()
     }
 }
 
@@ -49,6 +56,11 @@ pub async fn measure(programs: &Programs, args: &Args) -> Result<Vectors, LoadEr
         let platform = platform::measure(programs, args).await?;
         println!("{}", platform.table());
         vectors.platform = Some(platform);
+    }
+    if args.wants(What::VectorsIngest) {
+        let ingest = ingest::measure(programs, args).await?;
+        println!("{}", ingest.table());
+        vectors.ingest = Some(ingest);
     }
     Ok(vectors)
 }

@@ -34,7 +34,7 @@ fn main() {
     );
     let bench = Bench { rows, truth_rows, graph, questions, dimension };
     let truth = bench.truth(|_| true);
-    for ef in [32, 48, 64, 96, 128, 192, 256] {
+    for ef in [32, 48, 64, 96, 128, 192, 256, 384, 512] {
         bench.report(json!({"ef": ef}), &truth, |q, s| bench.graph.search(&bench.rows, q, K, ef, None, s));
     }
     let none = RoaringBitmap::new();
@@ -69,7 +69,7 @@ impl Bench {
         let mut allowed = vec![false; self.rows.len() as usize];
         kept.iter().for_each(|row| allowed[row as usize] = true);
         let allowed = |row: u32| allowed[row as usize];
-        for ef in [32, 64, 128] {
+        for ef in [32, 40, 64, 128] {
             self.report(json!({"keeps": share, "ef": ef}), &truth, |q, scratch| {
                 self.graph.search(&self.rows, q, K, ef, Some(&allowed), scratch)
             });

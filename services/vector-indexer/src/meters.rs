@@ -19,7 +19,7 @@ pub struct Meters {
 impl Meters {
     /// The metrics, as parts of the process's.
     pub fn new(metrics: &Metrics) -> Self {
-        Self {
+        let meters = Self {
             points: metrics.gauge("vector_points", "Points of a collection", ["collection"]),
             segments: metrics.gauge("vector_segments", "Segments of a collection", ["collection"]),
             bytes: metrics.gauge("vector_memory_bytes", "Memory of a collection", ["collection"]),
@@ -40,7 +40,10 @@ impl Meters {
                 ["way"],
                 &DURATION_BUCKETS,
             ),
-        }
+        };
+        // A rise from nothing is no rise for who watches it.
+        meters.refused(0);
+        meters
     }
 
     /// What a collection is now.

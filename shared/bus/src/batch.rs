@@ -17,6 +17,8 @@ use crate::{Bus, BusError};
 
 /// Messages of one batch, at most; the server takes 1,000.
 const MOST: usize = 500;
+/// So many of a refused batch are not halved any more.
+const FEW: usize = 16;
 /// Bytes of one batch, at most: what the server stages in memory, and what is sent again where it is refused.
 const MOST_BYTES: usize = 4 << 20;
 /// Room for headers: a message that is nearly too large goes alone, so that its size is its own fault.
@@ -94,18 +96,12 @@ async fn send_all(bus: Bus, mut waiting: mpsc::Receiver<Item>) {
 }
 
 /// Sends messages as one batch. The server refuses a batch as a whole where one message of it is a duplicate or not the
-/// first on its subject: then its halves are sent, so that the odd one is found in a few steps.
+/// first on its subject: then its halves are sent, so that the odd one is found in a few steps. Few are sent one by one
+/// without waiting for each other: after a restart all of them may be duplicates, and those cost no write.
 fn send(bus: &Bus, mut items: Vec<Item>) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         if items.len() == 1 {
-            for Item { out, told } in items {
-                let answer = match bus.send_alone(out).await {
-                    Ok(sent) => sent.stored().await,
-                    Err(e) => Err(e),
-                };
-                tell(told, answer);
-            }
-            return;
+            return send_each(bus, items).await;
         }
         match commit(bus, &items).await {
             Ok(last) => {
@@ -114,6 +110,7 @@ fn send(bus: &Bus, mut items: Vec<Item>) -> BoxFuture<'_, ()> {
                     tell(item.told, Ok(Stored::New { sequence: (last + n).saturating_sub(count) }));
                 }
             }
+            Err(Refused::Batch) if items.len() <= FEW => send_each(bus, items).await,
             Err(Refused::Batch) => {
                 let rest = items.split_off(items.len() / 2);
                 send(bus, items).await;
@@ -127,6 +124,18 @@ fn send(bus: &Bus, mut items: Vec<Item>) -> BoxFuture<'_, ()> {
             }
         }
     })
+}
+
+/// Sends messages for themselves, all at once.
+async fn send_each(bus: &Bus, items: Vec<Item>) {
+    let each = items.into_iter().map(|Item { out, told }| async move {
+        let answer = match bus.send_alone(out).await {
+            Ok(sent) => sent.stored().await,
+            Err(e) => Err(e),
+        };
+        tell(told, answer);
+    });
+    futures::future::join_all(each).await;
 }
 
 /// Whoever published may have given up waiting.

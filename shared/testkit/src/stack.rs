@@ -394,6 +394,11 @@ impl Stack {
         self.nats.kill9(0);
     }
 
+    /// The folder of the first NATS server's store.
+    pub fn nats_store(&self) -> PathBuf {
+        self.folder.path().join("store-test/jetstream")
+    }
+
     /// Starts the first NATS server again, on the same port and store.
     ///
     /// # Panics

@@ -24,6 +24,7 @@ mod model_cache;
 mod model_tasks;
 mod models;
 mod pages;
+mod pipeline;
 mod priorities;
 mod retries;
 mod routing;

@@ -25,7 +25,7 @@ use plan::Recipe;
 use sources::Source;
 use tally::Tally;
 
-use crate::collection::{self, Backend, Collection};
+use crate::collection::{self, Collection};
 use crate::commands::search::question;
 use crate::error::{CliError, Exit};
 use crate::session::Session;
@@ -61,6 +61,9 @@ pub async fn run(args: IngestArgs, session: &Session) -> Result<Exit, CliError> 
     let pipeline = Pipeline::new(collection, recipe, bars);
     let mut tally = Tally::new(&args.collection, &pipeline.recipe.model, sources.len());
     let interrupted = all(&pipeline, &sources, usize::from(args.parallel), &mut tally).await;
+    if !interrupted && let Err(e) = pipeline.collection.settled().await {
+        session.warn(&format!("what was indexed is found a moment later: {e}"));
+    }
     pipeline.bars.clear();
     if let Some(file) = &args.failures {
         std::fs::write(file, tally.failures_file()).map_err(|e| {
@@ -106,12 +109,9 @@ fn wanted(args: &IngestArgs) -> Result<Vec<Source>, CliError> {
 /// Finds or creates the collection, and says which model fills it, by its full name.
 async fn prepare<'w>(work: &'w Work<'w>, args: &IngestArgs) -> Result<(Collection<'w>, String), CliError> {
     let there = collection::find(work, &args.collection).await?;
-    let collection = Collection { work, name: args.collection.clone() };
+    let collection = Collection::new(work, &args.collection);
     let sample = match &there {
-        // Of one in qdrant the number is not known while qdrant is away.
-        Some(described) if described.points > 0 || described.backend() == Backend::Qdrant.word() => {
-            collection.sample().await?
-        }
+        Some(described) if described.may_be_filled() => collection.sample().await?,
         _ => None,
     };
     let filled_by = sample.as_ref().and_then(|metadata| metadata.get("model")?.as_str());

@@ -35,7 +35,7 @@ pub use config::Config;
 pub use describe::{Description, Memory, SegmentDescription};
 pub use error::Error;
 pub use export::import;
-pub use question::{Found, Hit, MOST_HITS, Search, USUAL_EF, Vectors, Way, With};
+pub use question::{Found, Hit, MOST_HITS, Search, Vectors, Way, With};
 
 use self::{hub::lock, recover::Recovered, shared::Shared};
 use crate::{filter::Predicate, ops::Batch, space::Rows};

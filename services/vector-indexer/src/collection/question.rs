@@ -8,8 +8,6 @@ use crate::filter::Predicate;
 
 /// Most hits of one search.
 pub const MOST_HITS: usize = 10_000;
-/// The beam of a graph's search where nothing is said: wide enough for a recall of 0.99 at ten hits.
-pub const USUAL_EF: usize = 128;
 
 /// A search: by vector, by text, or by both, fused by rank.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +22,7 @@ pub struct Search {
     pub filter: Option<Predicate>,
     /// Only hits with at least this score, as [`Hit::score`] is; for Euclidean distances, at most.
     pub min_score: Option<f32>,
-    /// The beam of a graph's search.
+    /// The beam of a graph's search; without it as wide as the segment wants.
     pub ef: Option<usize>,
     /// What of the hits is wanted.
     pub with: With,

@@ -4,7 +4,7 @@ use std::{cell::RefCell, cmp::Ordering, collections::HashMap, io};
 
 use super::{
     Error,
-    question::{Found, Hit, MOST_HITS, Search, USUAL_EF, Vectors, Way, With},
+    question::{Found, Hit, MOST_HITS, Search, Vectors, Way, With},
     shared::Shared,
     state::{Growing, Place},
     words::{Words, resolve},
@@ -61,7 +61,7 @@ impl Shared {
         let mut near = near;
         if let Some(question) = &question {
             way.vectors = Vectors::Scan;
-            let ef = search.ef.unwrap_or(USUAL_EF).clamp(1, MOST_HITS);
+            let ef = search.ef.map(|ef| ef.clamp(1, MOST_HITS));
             let mut largest = 0;
             for (at, place) in view.places.iter().enumerate() {
                 let (hits, how) = place.nearest(question, wanted, ef, filter);
@@ -155,12 +155,12 @@ impl Place {
         Candidate { distance, uid, origin: Origin::Old(at, row) }
     }
 
-    /// The nearest rows, by the way that costs least.
+    /// The nearest rows, by the way that costs least. Without an `ef` the beam is as wide as the segment wants.
     fn nearest(
         &self,
         question: &Question,
         k: usize,
-        ef: usize,
+        ef: Option<usize>,
         filter: Option<&Predicate>,
     ) -> (Vec<(f32, u32)>, Vectors) {
         let (part, deleted) = (&self.segment.part, &*self.deleted);
@@ -168,6 +168,7 @@ impl Place {
         let all = u64::from(self.segment.rows());
         let alive = all.saturating_sub(deleted.len());
         let chosen = selected.as_ref().map_or(alive, roaring::RoaringBitmap::len);
+        let ef = ef.unwrap_or_else(|| filter::beam(all, chosen, k));
         let graph =
             self.segment.graph.as_deref().filter(|_| filter::way(all, chosen, k, ef) != filter::Way::Scan);
         let Some(graph) = graph else {

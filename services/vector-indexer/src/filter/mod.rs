@@ -24,7 +24,7 @@ mod walk;
 
 pub use index::Index;
 pub use parse::Wrong;
-pub use plan::{Costs, Way, way, way_by};
+pub use plan::{Costs, Way, beam, way, way_by};
 pub use predicate::Predicate;
 
 // For `qdrant`, which asks the same of another engine.

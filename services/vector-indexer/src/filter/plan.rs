@@ -31,6 +31,25 @@ impl Costs {
     pub const USUAL: Self = Self { entry: 30.0, down: 330.0 };
 }
 
+/// Entries of the beam for ten hits among [`BEAM_ROWS`] rows, for a recall of 0.99; it grows with the root of the rows.
+const BEAM: f64 = 192.0;
+const BEAM_ROWS: f64 = 50_000.0;
+/// No beam is narrower or wider than that, where nobody says.
+const BEAMS: (f64, f64) = (64.0, 1024.0);
+/// A walk that keeps few of what it meets still has to find its way.
+const LEAST_FILTERED: f64 = 32.0;
+
+/// How many entries a walk holds where nobody says: enough for a recall of 0.99 at ten hits, as
+/// `tasklane-loadtest vectors-search` measures it (docs/benchmarks.md: 50,000 rows want about 180, 200,000 some 350).
+///
+/// A walk that keeps one row in n meets n times as many until its beam is full, so that an n-th of the beam finds as much.
+pub fn beam(rows: u64, selected: u64, k: usize) -> usize {
+    let (rows, selected) = (rows.max(1) as f64, selected as f64);
+    let whole = (BEAM * (rows / BEAM_ROWS).sqrt()).clamp(BEAMS.0, BEAMS.1);
+    let share = (selected / rows).min(1.0);
+    ((whole * share).max(LEAST_FILTERED).ceil() as usize).max(k.saturating_mul(2))
+}
+
 /// The way for `selected` of `rows` rows, `k` results and a beam of `ef` entries.
 pub fn way(rows: u64, selected: u64, k: usize, ef: usize) -> Way {
     way_by(&Costs::USUAL, rows, selected, k, ef)

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Index, Predicate, Way, way};
+use super::{Index, Predicate, Way, beam, way};
 
 fn parse(filter: &Value) -> Predicate {
     Predicate::parse(filter).unwrap_or_else(|wrong| panic!("{filter}: {wrong}"))
@@ -308,4 +308,14 @@ fn usual_sizes_go_the_usual_way() {
     assert_eq!(way(200_000, 200_000, 10, 64), Way::Plain);
     assert_eq!(way(500, 500, 10, 64), Way::Scan);
     assert_eq!(way(0, 0, 10, 64), Way::Scan);
+}
+
+#[test]
+fn a_beam_grows_with_the_rows_and_shrinks_with_the_filter() {
+    assert_eq!((beam(50_000, 50_000, 10), beam(200_000, 200_000, 10)), (192, 384));
+    assert_eq!((beam(50_000, 25_000, 10), beam(200_000, 20_000, 10)), (96, 39));
+    assert_eq!((beam(0, 0, 10), beam(200_000, 2_000, 10), beam(1 << 40, 1 << 40, 10)), (32, 32, 1024));
+    assert_eq!(beam(50_000, 50_000, 1_000), 2_000, "more hits want a wider one");
+    assert_eq!(way(200_000, 20_000, 10, beam(200_000, 20_000, 10)), Way::InGraph);
+    assert_eq!(way(50_000, 5_000, 10, beam(50_000, 5_000, 10)), Way::Scan);
 }

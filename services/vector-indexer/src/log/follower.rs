@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::id_of;
+use super::{id_of, renumber};
 use crate::collection::Error;
 use crate::error::VectorError;
 use crate::meters::Meters;
@@ -115,7 +115,8 @@ impl Follower {
     async fn once(&mut self) -> Result<(), VectorError> {
         self.shelf.settle(Import::Older).await?;
         let bus = self.shelf.bus().clone();
-        let last = bus.stream_load(VECTORS).await?.last;
+        let last = renumber::past(&bus, self.shelf.highest_base()).await?;
+        self.shelf.go_back(last).await;
         let mut position = self.shelf.applied().unwrap_or(last);
         let mut following = bus.follow(VECTORS, position + 1).await?;
         // A snapshot may have been taken before the server knew of us.
@@ -207,6 +208,8 @@ impl Follower {
             let is_full = ready.len() >= RUN.0 || bytes >= RUN.1;
             next = if is_full { None } else { following.ready() };
         }
+        // Said before it is done, so that a disk that refuses shows.
+        self.meters.behind(pending + ready.len() as u64);
         self.apply(ready).await?;
         self.tell(position, pending);
         Ok(Some(position))

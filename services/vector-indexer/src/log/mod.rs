@@ -2,12 +2,16 @@
 //! process, applies them to the collections that are open here.
 
 mod follower;
+mod renumber;
 mod writer;
 
 use tasklane_runtime::contract::subjects;
 
 pub use follower::{Follower, Progress};
 pub use writer::write;
+
+/// No collection has this id; what its log has only uses up numbers.
+const NOBODYS: &str = "none";
 
 /// The subject of a collection's log.
 pub fn subject(id: &str) -> String {

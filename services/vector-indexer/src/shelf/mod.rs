@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tasklane_runtime::bus::Bus;
+use tasklane_runtime::contract::streams::VECTORS;
 use tokio::sync::{Mutex, Notify};
 
 pub use entry::Entry;
@@ -157,25 +158,55 @@ impl Shelf {
                 }
                 tracing::info!(collection = %name, "its log went on without us; it is made anew from its snapshot");
             }
-            match self.open(name, record, here.is_some()).await {
-                Ok(entry) => {
-                    replaced |= here.is_some();
-                    drop(here);
-                    self.close(&record.id, false);
-                    self.put(entry);
-                }
-                Err(e) => {
-                    tracing::error!(collection = %name, id = %record.id, "a collection cannot be opened now: {e}");
-                    let mut away = self.0.away.write().unwrap_or_else(PoisonError::into_inner);
-                    away.insert(record.id.clone(), e.to_string());
-                    drop(away);
-                    // What it has is not followed by what comes next in the log: nothing is better than that.
-                    drop(here);
-                    self.close(&record.id, true);
-                }
-            }
+            replaced |= self.replace(name, record, here).await;
         }
         Ok(replaced)
+    }
+
+    /// Opens a collection, in the place of what is open of it. Says whether something was replaced.
+    async fn replace(&self, name: &str, record: &Record, here: Option<Arc<Entry>>) -> bool {
+        match self.open(name, record, here.is_some()).await {
+            Ok(entry) => {
+                let replaced = here.is_some();
+                drop(here);
+                self.close(&record.id, false);
+                self.put(entry);
+                replaced
+            }
+            Err(e) => {
+                tracing::error!(collection = %name, id = %record.id, "a collection cannot be opened now: {e}");
+                let mut away = self.0.away.write().unwrap_or_else(PoisonError::into_inner);
+                away.insert(record.id.clone(), e.to_string());
+                drop(away);
+                // What it has is not followed by what comes next in the log: nothing is better than that.
+                drop(here);
+                self.close(&record.id, true);
+                false
+            }
+        }
+    }
+
+    /// The log ends at `last`: collections that have applied more are made anew from their snapshots. A log that lost its
+    /// end, or was restored from a backup, numbers what comes next as what is gone.
+    pub async fn go_back(&self, last: u64) {
+        let _turn = self.0.turn.lock().await;
+        for entry in self.entries().into_iter().filter(|entry| entry.collection.sequence() > last) {
+            let (name, record, is) = (entry.name.clone(), entry.record.clone(), entry.collection.sequence());
+            tracing::error!(collection = %name, applied = is, log = last,
+                "the log has gone back: what it does not have is lost, and the collection is made anew");
+            self.replace(&name, &record, Some(entry)).await;
+        }
+    }
+
+    /// The highest sequence that a snapshot of some collection has.
+    pub fn highest_base(&self) -> u64 {
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .collections
+            .values()
+            .filter_map(|record| Some(record.base.as_ref()?.sequence))
+            .max()
+            .unwrap_or(0)
     }
 
     fn put(&self, entry: Entry) {
@@ -216,8 +247,10 @@ impl Shelf {
             let text = format!("its snapshot says {base} and has {is}");
             return Err(VectorError::Internal(text));
         }
-        if collection.sequence() < record.since {
-            collection.pass(record.since).map_err(|e| VectorError::of(name, e))?;
+        // A log that has gone back numbers its messages anew from there.
+        let since = record.since.min(self.bus().stream_load(VECTORS).await?.last);
+        if collection.sequence() < since {
+            collection.pass(since).map_err(|e| VectorError::of(name, e))?;
         }
         tracing::info!(collection = %name, id = %record.id, sequence = collection.sequence(), "open");
         Ok(Entry::new(name, record.clone(), collection, folder))

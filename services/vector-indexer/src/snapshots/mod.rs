@@ -96,6 +96,11 @@ impl Snapshots {
         {
             return Ok(snapshot_of(known));
         }
+        if self.shelf.bus().stream_load(VECTORS).await?.last < sequence {
+            let text =
+                format!("the log has gone back behind `{}`, which is about to be made anew", entry.name);
+            return Err(VectorError::Busy(text));
+        }
         store::put(self.shelf.bus(), &name, &file).await?;
         self.set_base(entry, &base).await?;
         entry.set_base(Some(&base));

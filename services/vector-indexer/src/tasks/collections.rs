@@ -21,8 +21,8 @@ pub const NAME: &str = "vector_collections";
 const TRIES: usize = 8;
 /// Collections in qdrant that are counted at once.
 const AT_ONCE: usize = 16;
-/// Collections, at most: each has two threads and a log of its own in every replica.
-const MOST: usize = 256;
+/// Collections, at most: each has two threads and a log of its own in every replica, and metrics by its name.
+const MOST: usize = 200;
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
