@@ -23,6 +23,8 @@ scripts/setup.sh openai-python openai-node ml-reference || true
 if path=$(scripts/setup.sh --print-path openai-python 2>/dev/null); then export TASKLANE_TEST_OPENAI_PYTHON=$path; fi
 if path=$(scripts/setup.sh --print-path openai-node 2>/dev/null); then export TASKLANE_TEST_OPENAI_NODE=$path; fi
 if path=$(scripts/setup.sh --print-path ml-reference 2>/dev/null); then export TASKLANE_TEST_ML_PYTHON=$path; fi
+# A qdrant is fetched by nobody: whoever has one names it, or has it on the PATH.
+if [ ! -f "${TASKLANE_TEST_QDRANT:-}" ] && path=$(command -v qdrant); then export TASKLANE_TEST_QDRANT=$path; fi
 if path=$(scripts/setup.sh --print-path pdfium 2>/dev/null); then export PDFIUM_LIBRARY=$path; fi
 
 # A tool is absent only where the set-up has tried and failed.
@@ -32,6 +34,7 @@ really_absent() {
             scripts/setup.sh "$1" || true
             ! scripts/setup.sh --print-path "$1" >/dev/null 2>&1
             ;;
+        qdrant) [ ! -f "${TASKLANE_TEST_QDRANT:-}" ] && ! have qdrant ;;
         */*) [ ! -e "$1" ] ;;
         *) return 1 ;;
     esac

@@ -21,6 +21,25 @@ const POINTS: &str = "vector_points";
 /// Points are searched.
 pub const SEARCH: &str = "vector_search";
 
+/// Who keeps a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// The vector indexers, in their memory
+    Embedded,
+    /// The qdrant that they are told of
+    Qdrant,
+}
+
+impl Backend {
+    /// As tasks have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Qdrant => "qdrant",
+        }
+    }
+}
+
 /// A collection, as `describe` tells it. Unknown fields are passed over.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
@@ -33,6 +52,8 @@ pub struct Described {
     pub metric: String,
     /// `f32`, `f16` or `i8`.
     pub precision: String,
+    /// `embedded` or `qdrant`; older services do not say, and mean the first.
+    pub backend: String,
     /// How many there are.
     pub points: u64,
     /// The version of the data.
@@ -106,6 +127,18 @@ pub fn absent(name: &str) -> CliError {
         .remedy("`tasklane vectors list` shows what there is; `tasklane ingest` makes one")
 }
 
+impl Described {
+    /// Who keeps it.
+    pub fn backend(&self) -> &str {
+        if self.backend.is_empty() { Backend::Embedded.word() } else { &self.backend }
+    }
+
+    /// Whether it may have points. How many are in qdrant is not known while that is away.
+    pub fn may_be_filled(&self) -> bool {
+        self.points > 0 || self.backend() == Backend::Qdrant.word()
+    }
+}
+
 impl<'w> Collection<'w> {
     /// The collection of this name, whether it is there or not.
     pub fn new(work: &'w Work<'w>, name: &str) -> Self {
@@ -130,9 +163,12 @@ impl<'w> Collection<'w> {
     ///
     /// # Errors
     /// As it is refused.
-    pub async fn create(&self, dimension: usize) -> Result<(), CliError> {
-        let wanted =
+    pub async fn create(&self, dimension: usize, backend: Option<Backend>) -> Result<(), CliError> {
+        let mut wanted =
             json!({"action": "create", "collection": self.name, "dimension": dimension, "metric": "cosine"});
+        if let Some(backend) = backend {
+            wanted["backend"] = backend.word().into();
+        }
         self.work.ask(COLLECTIONS, &wanted, None).await.map(drop)
     }
 
@@ -146,7 +182,7 @@ impl<'w> Collection<'w> {
         Ok(found.points.into_iter().next().map(|point| point.metadata))
     }
 
-    /// Points by a filter, in order of id, after a given one. The answer is at least as new as `sequence`.
+    /// Points by a filter, in the backend's order (of ids where it is embedded), after a given one. The answer is at least as new as `sequence`.
     ///
     /// # Errors
     /// Nobody answers, or the replicas stay behind.

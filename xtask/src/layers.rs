@@ -49,6 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing-opentelemetry", &["tasklane-telemetry"]),
     // A collection's log is a wire of its own: nobody but the vector indexer reads it.
     ("prost*", &["tasklane-contract", "tasklane-vector-indexer"]),
+    ("qdrant-client", &["tasklane-vector-indexer"]),
     ("pdfium-render", &["tasklane-document"]),
     ("calamine", &["tasklane-document"]),
     ("axum", &["tasklane-runtime", "tasklane-openai-proxy"]),
@@ -216,7 +217,8 @@ mod tests {
             ("xtask", "tasklane-domain", "only nothing of ours"),
             ("tasklane-router", "async-nats", "only tasklane-bus may use it"),
             ("tasklane-runtime", "opentelemetry_sdk", "only tasklane-telemetry may use it"),
-            ("tasklane-bus", "prost-build", "only tasklane-contract may use it"),
+            ("tasklane-bus", "prost-build", "only tasklane-contract, tasklane-vector-indexer may use it"),
+            ("tasklane-router", "qdrant-client", "only tasklane-vector-indexer may use it"),
             ("tasklane-router", "rhai", "only tasklane-generic may use it"),
         ];
         for (from, to, why) in forbidden {

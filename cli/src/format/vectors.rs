@@ -10,8 +10,16 @@ pub fn list(collections: &[Described], paint: Paint) -> String {
     if collections.is_empty() {
         return "there are no collections; `tasklane ingest` makes one\n".to_owned();
     }
-    let mut table =
-        Table::new(&["COLLECTION", ">POINTS", ">NUMBERS", "METRIC", "KEPT AS", ">SEQUENCE", "ALSO CALLED"]);
+    let mut table = Table::new(&[
+        "COLLECTION",
+        ">POINTS",
+        ">NUMBERS",
+        "METRIC",
+        "KEPT AS",
+        "BY",
+        ">SEQUENCE",
+        "ALSO CALLED",
+    ]);
     for one in collections {
         table.row([
             one.collection.clone(),
@@ -19,6 +27,7 @@ pub fn list(collections: &[Described], paint: Paint) -> String {
             one.dimension.to_string(),
             one.metric.clone(),
             one.precision.clone(),
+            one.backend().to_owned(),
             one.sequence.to_string(),
             one.aliases.join(", "),
         ]);
@@ -126,9 +135,11 @@ mod tests {
             "sequence": 31, "aliases": ["a", "b"], "segments": 2, "new": true,
         }))
         .unwrap();
-        let expected = "COLLECTION  POINTS  NUMBERS  METRIC  KEPT AS  SEQUENCE  ALSO CALLED\n\
-                        docs          1200      384  cosine  f16            31  a, b\n";
-        assert_eq!(list(&[one], PLAIN), expected);
+        let there = Described { collection: "far".into(), backend: "qdrant".into(), ..one.clone() };
+        let expected = "COLLECTION  POINTS  NUMBERS  METRIC  KEPT AS  BY        SEQUENCE  ALSO CALLED\n\
+                        docs          1200      384  cosine  f16      embedded        31  a, b\n\
+                        far           1200      384  cosine  f16      qdrant          31  a, b\n";
+        assert_eq!(list(&[one, there], PLAIN), expected);
         assert!(list(&[], PLAIN).contains("no collections"));
     }
 

@@ -36,6 +36,14 @@ pub enum VectorError {
         /// What was asked for.
         snapshot: String,
     },
+    /// Qdrant does not take what it was asked, and never will.
+    #[error("qdrant refuses this for the collection `{collection}`: {reason}")]
+    QdrantRefused {
+        /// The collection.
+        collection: String,
+        /// What it says.
+        reason: String,
+    },
     /// Somebody else takes a snapshot, or changes the same name.
     #[error("{0}")]
     Busy(String),
@@ -72,6 +80,7 @@ impl VectorError {
             Self::BadInput(_) => Code::new("TL2503"),
             Self::BadFilter(_) => Code::new("TL2504"),
             Self::NoSnapshot { .. } => Code::new("TL2505"),
+            Self::QdrantRefused { .. } => Code::new("TL2506"),
             Self::Busy(_) => Code::new("TL3501"),
             Self::Behind { .. } => Code::new("TL3502"),
             Self::Away { .. } => Code::new("TL3503"),

@@ -10,6 +10,7 @@ pub mod inquiries;
 pub mod log;
 pub mod meters;
 pub mod ops;
+pub mod qdrant;
 pub mod segment;
 pub mod service;
 pub mod shelf;

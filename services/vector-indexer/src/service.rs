@@ -12,6 +12,7 @@ use crate::config::VectorConfig;
 use crate::inquiries;
 use crate::log::{Follower, Progress};
 use crate::meters::Meters;
+use crate::qdrant::Engine;
 use crate::shelf::{self, Choices, Import, Shelf};
 use crate::snapshots::Snapshots;
 use crate::tasks::{self, Parts};
@@ -51,6 +52,7 @@ pub async fn serve(bus: Bus, config: VectorConfig, stop: CancellationToken) -> R
     let said = |e: &dyn std::fmt::Display| e.to_string();
     let worker = Worker::new(SERVICE, WORKER_TYPE, &CAPABILITIES).default_slots(SLOTS);
     let meters = Meters::new(worker.metrics());
+    let qdrant = Engine::new(&config.qdrant)?;
     let id = worker.id(&config.worker);
     tokio::select! {
         () = bus.await_buckets() => {}
@@ -77,7 +79,7 @@ pub async fn serve(bus: Bus, config: VectorConfig, stop: CancellationToken) -> R
     tokio::spawn(shelf::watch(shelf.clone(), alive.clone()));
     tokio::spawn(snapshots.clone().keep(alive.clone()));
     tokio::spawn(measure(shelf.clone(), meters.clone(), alive.clone()));
-    let parts = Parts { shelf: shelf.clone(), snapshots, meters };
+    let parts = Parts { shelf: shelf.clone(), snapshots, meters, qdrant };
     let ended = worker
         .task(tasks::collections::task_type(parts.clone()))
         .task(tasks::indexing::task_type(parts.clone()))

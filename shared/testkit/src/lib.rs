@@ -13,6 +13,7 @@ pub mod ml;
 pub mod nats;
 pub mod otlp;
 pub mod port;
+pub mod qdrant;
 pub mod results;
 pub mod stack;
 pub mod tool;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::collection::Backend;
 use crate::units;
 
 /// `ingest`.
@@ -15,6 +16,9 @@ pub struct IngestArgs {
     /// The collection; it is created if there is none
     #[arg(long, short)]
     pub collection: String,
+    /// Who keeps a collection that is created: the vector indexers (embedded, as it comes) or qdrant
+    #[arg(long, value_enum)]
+    pub backend: Option<Backend>,
     /// The model that embeds, NAME or NAME@VERSION; without it the collection's own, or minilm
     #[arg(long)]
     pub model: Option<String>,

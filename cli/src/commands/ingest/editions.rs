@@ -55,9 +55,16 @@ impl Pipeline<'_> {
         let (mut first, mut after, mut seen) = (None, None::<String>, 0u64);
         // What is written meanwhile does not matter: the ids stay, and each is looked at once.
         let version = *written;
+        if chunks.is_none() {
+            // Off the first point first, whatever the backend's order is.
+            let only = json!({"edition": edition, "chunk": 0});
+            for mut point in self.page(&only, (None, 1), &with, version, trace).await? {
+                point.metadata.insert("source".to_owned(), plan::named(names));
+                *written = self.collection.put(&[json!(point)], Some(trace)).await.map_err(at("index"))?;
+            }
+        }
         loop {
             let page = (after.as_deref(), REWRITTEN);
-            // In order of id the first chunk comes first.
             let points = self.page(&filter, page, &with, version, trace).await?;
             let Some(last) = points.last().map(|point| point.id.clone()) else { break };
             seen += points.len() as u64;

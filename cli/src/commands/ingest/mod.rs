@@ -111,7 +111,7 @@ async fn prepare<'w>(work: &'w Work<'w>, args: &IngestArgs) -> Result<(Collectio
     let there = collection::find(work, &args.collection).await?;
     let collection = Collection::new(work, &args.collection);
     let sample = match &there {
-        Some(described) if described.points > 0 => collection.sample().await?,
+        Some(described) if described.may_be_filled() => collection.sample().await?,
         _ => None,
     };
     let filled_by = sample.as_ref().and_then(|metadata| metadata.get("model")?.as_str());
@@ -132,9 +132,14 @@ async fn prepare<'w>(work: &'w Work<'w>, args: &IngestArgs) -> Result<(Collectio
                 format!("`{}` has vectors of {has} numbers, and {model} makes {dimensions}", args.collection);
             Err(CliError::usage(code::BAD_REQUEST, why).remedy("name another model, or another collection"))
         }
+        Some(there) if args.backend.is_some_and(|backend| backend.word() != there.backend()) => {
+            let why = format!("`{}` is there already, and is {}", args.collection, there.backend());
+            Err(CliError::usage(code::BAD_REQUEST, why)
+                .remedy("leave --backend out, or name another collection"))
+        }
         Some(_) => Ok((collection, probe.model)),
         None => {
-            collection.create(probe.dimensions).await?;
+            collection.create(probe.dimensions, args.backend).await?;
             work.session.note(&format!(
                 "the collection `{}` is new: {} numbers by {}",
                 args.collection, probe.dimensions, probe.model

@@ -133,9 +133,9 @@ async fn embed(work: &Work<'_>, name: &str, question: &str, narrow: &NarrowArgs)
         Some(model) => model.clone(),
         None => {
             let there = collection::find(work, name).await?.ok_or_else(|| collection::absent(name))?;
-            let sample = match there.points {
-                0 => None,
-                _ => Collection::new(work, name).sample().await?,
+            let sample = match there.may_be_filled() {
+                false => None,
+                true => Collection::new(work, name).sample().await?,
             };
             let filled_by = sample.as_ref().and_then(|metadata| metadata.get("model")?.as_str());
             let model = plan::model(None, filled_by).ok().flatten();

@@ -15,7 +15,7 @@ use tasklane_runtime::bus::kv::Bucket;
 use tasklane_runtime::bus::{Bus, BusError};
 use tasklane_runtime::contract::streams::COLLECTIONS;
 
-pub use record::{Alias, Base, MOST_LINEAGE, Record, Settings, Taking, check_name, new_id};
+pub use record::{Alias, Backend, Base, MOST_LINEAGE, Record, Settings, Taking, check_name, new_id};
 
 use crate::error::VectorError;
 

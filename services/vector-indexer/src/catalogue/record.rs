@@ -11,6 +11,24 @@ use crate::space::{Metric, Precision};
 /// How many earlier collections' snapshots a restored one knows.
 pub const MOST_LINEAGE: usize = 4;
 
+/// Who keeps a collection's points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Every vector indexer, in its memory.
+    #[default]
+    Embedded,
+    /// A qdrant that the operator runs.
+    Qdrant,
+}
+
+impl Backend {
+    /// Whether it is the usual one, which records do not name.
+    pub fn is_embedded(&self) -> bool {
+        *self == Self::Embedded
+    }
+}
+
 /// What a collection was created with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -22,6 +40,9 @@ pub struct Settings {
     pub precision: Precision,
     /// How graphs are built.
     pub graph: Params,
+    /// Who keeps its points.
+    #[serde(default, skip_serializing_if = "Backend::is_embedded")]
+    pub backend: Backend,
 }
 
 /// A collection, as the catalogue has it.
@@ -92,7 +113,7 @@ impl Settings {
 
     /// What is different in others, in words; nothing where nothing is.
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let pairs: [(&str, String, String); 5] = [
+        let pairs: [(&str, String, String); 6] = [
             ("dimension", self.dimension.to_string(), other.dimension.to_string()),
             ("metric", word(&self.metric), word(&other.metric)),
             ("precision", word(&self.precision), word(&other.precision)),
@@ -102,6 +123,7 @@ impl Settings {
                 self.graph.ef_construction.to_string(),
                 other.graph.ef_construction.to_string(),
             ),
+            ("backend", word(&self.backend), word(&other.backend)),
         ];
         let different: Vec<String> = pairs
             .into_iter()
@@ -130,7 +152,7 @@ impl Record {
 
     /// The configuration of its files.
     pub fn config(&self) -> Config {
-        let Settings { dimension, metric, precision, graph } = self.settings;
+        let Settings { dimension, metric, precision, graph, backend: _ } = self.settings;
         Config { graph, ..Config::new(&self.identity, dimension, metric, precision) }
     }
 
@@ -168,7 +190,13 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings { dimension: 4, metric: Metric::Cosine, precision: Precision::F16, graph: Params::default() }
+        Settings {
+            dimension: 4,
+            metric: Metric::Cosine,
+            precision: Precision::F16,
+            graph: Params::default(),
+            backend: Backend::Embedded,
+        }
     }
 
     #[test]
@@ -187,6 +215,8 @@ mod tests {
         let said = settings().difference(&other).unwrap();
         assert_eq!(said, "its dimension is 4, not 5; its metric is cosine, not l2");
         assert_eq!(settings().difference(&settings()), None);
+        let other = Settings { backend: Backend::Qdrant, ..settings() };
+        assert_eq!(settings().difference(&other).unwrap(), "its backend is embedded, not qdrant");
     }
 
     #[test]
@@ -194,6 +224,11 @@ mod tests {
         let mut record = Record::new(settings(), 7);
         record.base = Some(Base { object: "x/9".into(), sequence: 9, bytes: 1, taken_at_ms: 2 });
         let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        assert!(!text.contains("backend"), "records of before are written as they were: {text}");
+        record.settings.backend = Backend::Qdrant;
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains(r#""backend":"qdrant""#), "{text}");
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
         assert!(record.id.len() == 12 && record.id != Record::new(settings(), 7).id);
     }

@@ -27,5 +27,11 @@ pub use parse::Wrong;
 pub use plan::{Costs, Way, beam, way, way_by};
 pub use predicate::Predicate;
 
+// For `qdrant`, which asks the same of another engine.
+pub(crate) use number::Key;
+pub(crate) use parse::MOST_NAME;
+pub(crate) use predicate::{Atom, Node, Range, Test};
+pub(crate) use walk::each;
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

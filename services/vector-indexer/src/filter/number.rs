@@ -23,6 +23,19 @@ impl Key {
         number.as_f64().filter(|float| !float.is_nan()).map(|float| Self { floor: sortable(float), rest: 0 })
     }
 
+    /// The next `f64` at or below the number, and what is left to the number: less than 2^11.
+    pub fn parts(self) -> (f64, u16) {
+        let bits = if self.floor >> 63 == 1 { self.floor & !(1 << 63) } else { !self.floor };
+        (f64::from_bits(bits), self.rest)
+    }
+
+    /// The same order in two integers, of 43 and of 32 bits, the first before the second: each is exactly an `f64`.
+    pub fn halves(self) -> (u64, u32) {
+        // The rest has 11 bits.
+        let low = (self.floor & 0x1f_ffff) << 11 | u64::from(self.rest);
+        (self.floor >> 21, low as u32)
+    }
+
     fn whole(number: i128) -> Self {
         let nearest = number as f64;
         let floor = if nearest as i128 > number { nearest.next_down() } else { nearest };
@@ -47,6 +60,14 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_the_number() {
+        assert_eq!(key("-2.5").parts(), (-2.5, 0));
+        assert_eq!(key("0").parts(), (0.0, 0));
+        assert_eq!(key("9007199254740993").parts(), (9_007_199_254_740_992.0, 1));
+        assert_eq!(key("18446744073709551615").parts(), (18_446_744_073_709_549_568.0, 2_047));
+    }
+
+    #[test]
     fn large_integers_are_not_rounded() {
         assert!(key("9007199254740992") < key("9007199254740993"));
         assert!(key("9223372036854775806") < key("9223372036854775807"));
@@ -63,7 +84,11 @@ mod tests {
     proptest! {
         #[test]
         fn integers_keep_their_order(a: i64, b: i64, step in -3i64..3) {
-            let keys = |a: i64, b: i64| Key::whole(a.into()).cmp(&Key::whole(b.into()));
+            let keys = |a: i64, b: i64| {
+                let (a, b) = (Key::whole(a.into()), Key::whole(b.into()));
+                assert_eq!(a.halves().cmp(&b.halves()), a.cmp(&b));
+                a.cmp(&b)
+            };
             prop_assert_eq!(keys(a, b), a.cmp(&b));
             let near = a.saturating_add(step);
             prop_assert_eq!(keys(a, near), a.cmp(&near));
@@ -74,6 +99,7 @@ mod tests {
             prop_assume!(a.is_finite() && b.is_finite());
             let of = |x: f64| Key::of(&Number::from_f64(x).unwrap()).unwrap();
             prop_assert_eq!(of(a).cmp(&of(b)), a.partial_cmp(&b).unwrap());
+            prop_assert_eq!(of(a).halves().cmp(&of(b).halves()), a.partial_cmp(&b).unwrap());
         }
 
         #[test]

@@ -15,7 +15,7 @@ const TERMS: usize = 256;
 /// How many values the lists of a filter may have together.
 const VALUES: usize = 4096;
 /// How long a field's name may be, in bytes.
-const NAME: usize = 256;
+pub(crate) const MOST_NAME: usize = 256;
 
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin or $exists";
 
@@ -92,8 +92,8 @@ impl Reader {
                 Ok(Node::Not(Box::new(self.filter(value, depth + 1)?)))
             }
             _ if key.starts_with('$') => self.wrong("a field's name is wanted, or $and, $or or $not"),
-            _ if key.is_empty() || key.len() > NAME => {
-                self.wrong(format!("a field's name has 1 to {NAME} bytes"))
+            _ if key.is_empty() || key.len() > MOST_NAME => {
+                self.wrong(format!("a field's name has 1 to {MOST_NAME} bytes"))
             }
             _ => self.field(key, value),
         }

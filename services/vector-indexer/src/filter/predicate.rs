@@ -9,10 +9,10 @@ use super::walk;
 
 /// A filter. It is made by [`Predicate::parse`], which bounds it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Predicate(pub(super) Node);
+pub struct Predicate(pub(crate) Node);
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
@@ -20,7 +20,7 @@ pub(super) enum Node {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     Exists,
     /// Sorted, without repeats.
     In(Vec<Atom>),
@@ -30,7 +30,7 @@ pub(super) enum Test {
 
 /// What metadata is compared by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Atom {
+pub(crate) enum Atom {
     Null,
     Bool(bool),
     Number(Key),
@@ -39,18 +39,18 @@ pub(super) enum Atom {
 
 /// Two bounds. Nothing says that there is anything between them.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Range<K> {
-    pub(super) low: Bound<K>,
-    pub(super) high: Bound<K>,
+pub(crate) struct Range<K> {
+    pub(crate) low: Bound<K>,
+    pub(crate) high: Bound<K>,
 }
 
 impl<K: Ord> Range<K> {
-    pub(super) fn everything() -> Self {
+    pub(crate) fn everything() -> Self {
         Self { low: Bound::Unbounded, high: Bound::Unbounded }
     }
 
     /// The value lies under the lower bound.
-    pub(super) fn is_below<Q: Ord + ?Sized>(&self, value: &Q) -> bool
+    pub(crate) fn is_below<Q: Ord + ?Sized>(&self, value: &Q) -> bool
     where
         K: std::borrow::Borrow<Q>,
     {
@@ -62,7 +62,7 @@ impl<K: Ord> Range<K> {
     }
 
     /// The value lies over the upper bound.
-    pub(super) fn is_above<Q: Ord + ?Sized>(&self, value: &Q) -> bool
+    pub(crate) fn is_above<Q: Ord + ?Sized>(&self, value: &Q) -> bool
     where
         K: std::borrow::Borrow<Q>,
     {
@@ -85,6 +85,11 @@ impl Predicate {
     /// Whether a point with this metadata is let through.
     pub fn matches(&self, metadata: &Map<String, Value>) -> bool {
         self.0.holds(metadata)
+    }
+
+    /// What it says, for who puts it into another engine's words.
+    pub(crate) fn node(&self) -> &Node {
+        &self.0
     }
 
     /// Whether the filter lets everything through, whatever there is: `{}`.
@@ -137,7 +142,7 @@ fn among(atoms: &[Atom], value: &Value) -> bool {
 }
 
 impl Atom {
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         if let Self::Text(text) = self { text } else { "" }
     }
 }

@@ -179,7 +179,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
@@ -188,7 +188,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+pub(crate) fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
     let key = prop::sample::select(vec!["a", "b", "c", "a.b", "", "b."]).prop_map(str::to_owned);
     prop::collection::vec((key, value), 0..4).prop_map(|entries| entries.into_iter().collect())
 }
@@ -217,7 +217,7 @@ fn condition() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn filter() -> impl Strategy<Value = Value> {
+pub(crate) fn filter() -> impl Strategy<Value = Value> {
     let leaf = prop::collection::vec((field(), condition()), 0..3)
         .prop_map(|entries| Value::Object(entries.into_iter().collect()));
     leaf.prop_recursive(4, 24, 3, |inner| {

@@ -40,7 +40,7 @@ fn member(value: &Value, passes: &mut dyn FnMut(&Value) -> bool) -> bool {
 }
 
 /// Every field of the metadata with each of its values: lists and objects as themselves, then what is in them.
-pub(super) fn each(metadata: &Map<String, Value>, seen: &mut dyn FnMut(&str, &Value)) {
+pub(crate) fn each(metadata: &Map<String, Value>, seen: &mut dyn FnMut(&str, &Value)) {
     each_of(metadata, &mut String::new(), seen);
 }
 

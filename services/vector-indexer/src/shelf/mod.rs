@@ -6,6 +6,7 @@
 
 mod entry;
 mod folders;
+mod place;
 mod watch;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, Notify};
 
 pub use entry::Entry;
 pub use folders::Folders;
+pub use place::{Place, Remote};
 pub use watch::watch;
 
 use crate::catalogue::{All, Catalogue, Record};
@@ -129,64 +131,6 @@ impl Shelf {
         self.0.changed.notified().await;
     }
 
-    fn here(&self, name: &str) -> Option<Arc<Entry>> {
-        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
-        let id = known.resolve(name).map(|(_, record)| record.id.clone())?;
-        drop(known);
-        self.by_id(&id)
-    }
-
-    /// A collection by its name or alias. Where it is not known here the catalogue is asked.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be opened now.
-    pub async fn entry(&self, name: &str) -> Result<Arc<Entry>, VectorError> {
-        if let Some(entry) = self.here(name) {
-            return Ok(entry);
-        }
-        let catalogue = self.catalogue();
-        let is_known = catalogue.collection(name).await?.is_some() || catalogue.alias(name).await?.is_some();
-        if !is_known {
-            return Err(VectorError::NoCollection(name.to_owned()));
-        }
-        self.settle(Import::Missing).await?;
-        if let Some(entry) = self.here(name) {
-            return Ok(entry);
-        }
-        let known = self.known();
-        let Some((_, record)) = known.resolve(name) else {
-            return Err(VectorError::NoCollection(name.to_owned()));
-        };
-        let away = self.0.away.read().unwrap_or_else(PoisonError::into_inner);
-        let reason = away.get(&record.id).cloned().unwrap_or_else(|| "it is being opened".to_owned());
-        Err(VectorError::Away { collection: name.to_owned(), reason })
-    }
-
-    /// A collection by the name or alias that it has now, not when the catalogue was last read here: what is written is not
-    /// to go to one that had the name before.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be opened now.
-    pub async fn current(&self, name: &str) -> Result<Arc<Entry>, VectorError> {
-        let catalogue = self.catalogue();
-        let no = || VectorError::NoCollection(name.to_owned());
-        let record = match catalogue.collection(name).await? {
-            Some(known) => known.value,
-            None => {
-                let alias = catalogue.alias(name).await?.ok_or_else(no)?;
-                catalogue.collection(&alias.value.collection).await?.ok_or_else(no)?.value
-            }
-        };
-        if let Some(entry) = self.by_id(&record.id) {
-            return Ok(entry);
-        }
-        self.settle(Import::Missing).await?;
-        match self.by_id(&record.id) {
-            Some(entry) => Ok(entry),
-            None => self.entry(name).await,
-        }
-    }
-
     /// Reads the catalogue, and opens and closes what it says. Says whether a collection that was open is another now.
     ///
     /// # Errors
@@ -202,7 +146,9 @@ impl Shelf {
             }
         }
         let mut replaced = false;
-        for (name, record) in &all.collections {
+        // What is in qdrant is not opened here, and has no folder.
+        let ours = all.collections.iter().filter(|(_, record)| record.settings.backend.is_embedded());
+        for (name, record) in ours {
             let here = self.by_id(&record.id);
             if let Some(entry) = &here {
                 let is_older = record.base.as_ref().is_some_and(|b| b.sequence > entry.collection.sequence());

@@ -1,5 +1,6 @@
 //! `vector_collections`: creates collections, says which there are, removes them, and gives them other names.
 
+use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tasklane_runtime::bus::Bus;
@@ -7,17 +8,19 @@ use tasklane_runtime::contract::streams::VECTORS;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
 use super::{Parts, name_schema, rule, schema};
-use crate::catalogue::{All, Record, Settings, check_name};
+use crate::catalogue::{All, Backend, Record, Settings, check_name};
 use crate::error::VectorError;
 use crate::graph::Params;
 use crate::log;
-use crate::shelf::{Entry, Import};
+use crate::shelf::{Entry, Import, Place, Remote};
 use crate::space::{Metric, Precision};
 
 /// The task type's name.
 pub const NAME: &str = "vector_collections";
 /// Changes of the same name by others that are outlived.
 const TRIES: usize = 8;
+/// Collections in qdrant that are counted at once.
+const AT_ONCE: usize = 16;
 /// Collections, at most: each has two threads and a log of its own in every replica, and metrics by its name.
 const MOST: usize = 200;
 
@@ -31,6 +34,7 @@ enum Wanted {
         metric: Option<Metric>,
         precision: Option<Precision>,
         graph: Option<GraphWanted>,
+        backend: Option<Backend>,
     },
     List {},
     Describe {
@@ -57,9 +61,9 @@ struct GraphWanted {
 
 /// The task type.
 pub fn task_type(parts: Parts) -> TaskType {
-    let run = move |_: Ctx, payload: Payload| {
+    let run = move |ctx: Ctx, payload: Payload| {
         let parts = parts.clone();
-        async move { Output::json(&answer(&parts, payload.json()?).await?) }
+        async move { Output::json(&answer(&parts, &ctx, payload.json()?).await?) }
     };
     TaskType::new(NAME, "Creates, lists, describes, names and drops collections of vectors", run)
         .schema(&schema(
@@ -71,6 +75,7 @@ pub fn task_type(parts: Parts) -> TaskType {
                 "dimension": {"type": "integer", "minimum": 1, "maximum": crate::ops::MOST_DIMENSION},
                 "metric": {"enum": ["cosine", "dot", "l2"]},
                 "precision": {"enum": ["f32", "f16", "i8"]},
+                "backend": {"enum": ["embedded", "qdrant"]},
                 "graph": schema(&[], json!({
                     "m": {"type": "integer", "minimum": 2, "maximum": 128},
                     "ef_construction": {"type": "integer", "minimum": 8, "maximum": 2048}
@@ -80,38 +85,42 @@ pub fn task_type(parts: Parts) -> TaskType {
         .rule(rule(60_000))
 }
 
-async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
+async fn answer(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskError> {
     Ok(match wanted {
-        Wanted::Create { collection, dimension, metric, precision, graph } => {
+        Wanted::Create { collection, dimension, metric, precision, graph, backend } => {
             let usual = Params::default();
             let graph = graph.unwrap_or_default();
+            let backend = backend.unwrap_or_default();
+            // Halves there are plain ones: vectors that are close together tie, and scores are off by 1e-4.
+            let usual_precision = match backend {
+                Backend::Embedded => Precision::F16,
+                Backend::Qdrant => Precision::F32,
+            };
             let settings = Settings {
                 dimension,
                 metric: metric.unwrap_or(Metric::Cosine),
-                precision: precision.unwrap_or(Precision::F16),
+                precision: precision.unwrap_or(usual_precision),
                 graph: Params {
                     m: graph.m.unwrap_or(usual.m),
                     ef_construction: graph.ef_construction.unwrap_or(usual.ef_construction),
                     ..usual
                 },
+                backend,
             };
-            create(parts, &collection, settings).await?
+            create(parts, ctx, &collection, settings).await?
         }
-        Wanted::List {} => list(parts).await?,
-        Wanted::Describe { collection } => {
-            let entry = parts.shelf.current(&collection).await?;
-            let mut told = told(&entry, &parts.shelf.known());
-            let described = entry.collection.describe();
-            told["segments"] = json!(described.segments);
-            told["growing"] = described.growing.into();
-            told["durable"] = described.durable.into();
-            told["texts"] = described.texts.into();
-            told["memory"] = json!(described.memory);
-            told["trouble"] = json!(described.trouble);
-            told["id"] = entry.record.id.as_str().into();
-            told
-        }
-        Wanted::Drop { collection } => remove(parts, &collection).await?,
+        Wanted::List {} => list(parts, ctx).await?,
+        Wanted::Describe { collection } => match parts.shelf.current_place(&collection).await? {
+            Place::Here(entry) => describe(&entry, &parts.shelf.known()),
+            Place::Qdrant(remote) => {
+                let points = parts.qdrant.open(&remote, ctx)?.count().await?;
+                parts.shelf.settle(Import::Missing).await?;
+                let mut told = counted(&remote, &parts.shelf.known(), points);
+                told["id"] = remote.record.id.as_str().into();
+                told
+            }
+        },
+        Wanted::Drop { collection } => remove(parts, ctx, &collection).await?,
         Wanted::Alias { alias, collection } => name(parts, &alias, &collection).await?,
         Wanted::Unalias { alias } => {
             if parts.shelf.catalogue().alias(&alias).await.map_err(VectorError::from)?.is_none() {
@@ -124,7 +133,7 @@ async fn answer(parts: &Parts, wanted: Wanted) -> Result<Value, TaskError> {
     })
 }
 
-async fn create(parts: &Parts, name: &str, settings: Settings) -> Result<Value, VectorError> {
+async fn create(parts: &Parts, ctx: &Ctx, name: &str, settings: Settings) -> Result<Value, VectorError> {
     check_name(name)?;
     settings.check()?;
     let catalogue = parts.shelf.catalogue();
@@ -145,8 +154,14 @@ async fn create(parts: &Parts, name: &str, settings: Settings) -> Result<Value, 
                 "there are {MOST} collections, and no more are taken"
             )));
         }
-        let since = parts.shelf.bus().stream_load(VECTORS).await?.last;
-        if catalogue.create(name, &Record::new(settings, since)).await? {
+        let is_made = match settings.backend {
+            Backend::Embedded => {
+                let since = parts.shelf.bus().stream_load(VECTORS).await?.last;
+                catalogue.create(name, &Record::new(settings, since)).await?
+            }
+            Backend::Qdrant => create_there(parts, ctx, name, settings).await?,
+        };
+        if is_made {
             parts.shelf.settle(Import::Missing).await?;
             return Ok(made(true));
         }
@@ -154,20 +169,51 @@ async fn create(parts: &Parts, name: &str, settings: Settings) -> Result<Value, 
     Err(VectorError::Busy(format!("`{name}` is being changed by others")))
 }
 
-async fn list(parts: &Parts) -> Result<Value, VectorError> {
-    parts.shelf.settle(Import::Missing).await?;
-    let known = parts.shelf.known();
-    let mut all = Vec::new();
-    for (name, record) in &known.collections {
-        all.push(match parts.shelf.by_id(&record.id) {
-            Some(entry) => told(&entry, &known),
-            None => away(name, record, &known),
-        });
+/// In qdrant first: what the catalogue names is there.
+async fn create_there(parts: &Parts, ctx: &Ctx, name: &str, settings: Settings) -> Result<bool, VectorError> {
+    let remote = Remote { name: name.to_owned(), record: Record::new(settings, 0) };
+    let Some(calls) = parts.qdrant.calls(name, &remote.record, ctx.remaining(), ctx.trace()) else {
+        let text = "backend: there is no qdrant; `qdrant.url` of the vector indexers says where one is";
+        return Err(VectorError::BadInput(text.to_owned()));
+    };
+    calls.create().await?;
+    let is_made = parts.shelf.catalogue().create(name, &remote.record).await?;
+    if !is_made {
+        calls.remove_again().await;
     }
+    Ok(is_made)
+}
+
+async fn list(parts: &Parts, ctx: &Ctx) -> Result<Value, VectorError> {
+    parts.shelf.settle(Import::Missing).await?;
+    let known = &parts.shelf.known();
+    let one = |(name, record): (&String, &Record)| {
+        let remote = Remote { name: name.clone(), record: record.clone() };
+        async move {
+            if remote.record.settings.backend == Backend::Qdrant {
+                // Where qdrant is away there is no number, and all the rest.
+                let within = ctx.remaining() / 2;
+                let counted = match parts.qdrant.calls(&remote.name, &remote.record, within, ctx.trace()) {
+                    Some(calls) => calls.count().await.ok(),
+                    None => None,
+                };
+                return match counted {
+                    Some(points) => self::counted(&remote, known, points),
+                    None => away(&remote.name, &remote.record, known),
+                };
+            }
+            match parts.shelf.by_id(&remote.record.id) {
+                Some(entry) => told(&entry, known),
+                None => away(&remote.name, &remote.record, known),
+            }
+        }
+    };
+    let all: Vec<_> = known.collections.iter().map(one).collect();
+    let all: Vec<Value> = futures::stream::iter(all).buffered(AT_ONCE).collect().await;
     Ok(json!({"collections": all}))
 }
 
-async fn remove(parts: &Parts, name: &str) -> Result<Value, VectorError> {
+async fn remove(parts: &Parts, ctx: &Ctx, name: &str) -> Result<Value, VectorError> {
     let catalogue = parts.shelf.catalogue();
     for _ in 0..TRIES {
         let Some(known) = catalogue.collection(name).await? else {
@@ -179,6 +225,12 @@ async fn remove(parts: &Parts, name: &str) -> Result<Value, VectorError> {
                 None => VectorError::NoCollection(name.to_owned()),
             });
         };
+        let is_ours = known.value.settings.backend.is_embedded();
+        if !is_ours {
+            // In qdrant first: a drop that ends here is done by the next one, and nothing is left over that nobody names.
+            let remote = Remote { name: name.to_owned(), record: known.value.clone() };
+            parts.qdrant.open(&remote, ctx)?.remove().await?;
+        }
         if !catalogue.remove(name, known.revision).await? {
             continue;
         }
@@ -188,8 +240,10 @@ async fn remove(parts: &Parts, name: &str) -> Result<Value, VectorError> {
             }
         }
         parts.shelf.settle(Import::Missing).await?;
-        forget(parts.shelf.bus(), &known.value.id).await?;
-        parts.snapshots.sweep_later();
+        if is_ours {
+            forget(parts.shelf.bus(), &known.value.id).await?;
+            parts.snapshots.sweep_later();
+        }
         return Ok(json!({"collection": name, "dropped": true}));
     }
     Err(VectorError::Busy(format!("`{name}` is being changed by others")))
@@ -206,10 +260,32 @@ async fn name(parts: &Parts, alias: &str, collection: &str) -> Result<Value, Vec
         let difference = "a collection has this name".to_owned();
         return Err(VectorError::Taken { name: alias.to_owned(), difference });
     }
-    let entry = parts.shelf.current(collection).await?;
-    catalogue.set_alias(alias, &entry.name).await?;
+    let place = parts.shelf.current_place(collection).await?;
+    catalogue.set_alias(alias, place.name()).await?;
     parts.shelf.settle(Import::Missing).await?;
-    Ok(json!({"alias": alias, "collection": entry.name}))
+    Ok(json!({"alias": alias, "collection": place.name()}))
+}
+
+/// All that is known of a collection that is open here.
+fn describe(entry: &Entry, known: &All) -> Value {
+    let mut told = told(entry, known);
+    let described = entry.collection.describe();
+    told["segments"] = json!(described.segments);
+    told["growing"] = described.growing.into();
+    told["durable"] = described.durable.into();
+    told["texts"] = described.texts.into();
+    told["memory"] = json!(described.memory);
+    told["trouble"] = json!(described.trouble);
+    told["id"] = entry.record.id.as_str().into();
+    told
+}
+
+/// A collection in qdrant.
+fn counted(remote: &Remote, known: &All, points: u64) -> Value {
+    let mut told = away(&remote.name, &remote.record, known);
+    told["points"] = points.into();
+    told["sequence"] = 0.into();
+    told
 }
 
 /// A collection that is open here.
@@ -231,6 +307,7 @@ fn away(name: &str, record: &Record, known: &All) -> Value {
     let base = known.collections.get(name).and_then(|now| now.base.as_ref());
     json!({
         "collection": name,
+        "backend": settings.backend,
         "dimension": settings.dimension,
         "metric": settings.metric,
         "precision": settings.precision,

@@ -9,6 +9,7 @@ use super::{Parts, name_schema, rule, schema, vector_schema};
 use crate::error::VectorError;
 use crate::log;
 use crate::ops::{Batch, Kind, MOST_METADATA, Upsert};
+use crate::shelf::Place;
 
 /// The task type's name.
 pub const NAME: &str = "vector_indexing";
@@ -66,22 +67,32 @@ async fn put(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskErro
         let text = format!("points: {count} are none of 1 to {MOST}");
         return Err(VectorError::BadInput(text).into());
     }
-    let entry = parts.shelf.current(&wanted.collection).await?;
-    let mut ops = Vec::with_capacity(count);
+    let place = parts.shelf.current_place(&wanted.collection).await?;
+    let mut upserts = Vec::with_capacity(count);
     for (n, point) in wanted.points.into_iter().enumerate() {
-        let op = point.checked(&|vector| entry.check(vector).map_err(|e| e.to_string()));
-        ops.push(op.map_err(|reason| VectorError::BadInput(format!("points[{n}]: {reason}")))?);
+        let upsert = point.checked(&|vector| place.check(vector).map_err(|e| e.to_string()));
+        upserts.push(upsert.map_err(|reason| VectorError::BadInput(format!("points[{n}]: {reason}")))?);
     }
-    let sequence = log::write(parts.shelf.bus(), &entry.record.id, ctx.task_id(), ops).await?;
-    if entry.closed.is_cancelled() {
-        return Err(VectorError::NoCollection(wanted.collection).into());
-    }
-    Ok(json!({"collection": entry.name, "upserted": count, "sequence": sequence}))
+    let sequence = match &place {
+        Place::Here(entry) => {
+            let ops = upserts.into_iter().map(Kind::Upsert);
+            let sequence = log::write(parts.shelf.bus(), &entry.record.id, ctx.task_id(), ops).await?;
+            if entry.closed.is_cancelled() {
+                return Err(VectorError::NoCollection(wanted.collection).into());
+            }
+            sequence
+        }
+        Place::Qdrant(remote) => {
+            parts.qdrant.open(remote, ctx)?.put(upserts).await?;
+            0
+        }
+    };
+    Ok(json!({"collection": place.name(), "upserted": count, "sequence": sequence}))
 }
 
 impl Point {
-    /// The point for the log, if every replica can take it: nobody answers for what cannot be applied later.
-    fn checked(self, check: &dyn Fn(&[f32]) -> Result<(), String>) -> Result<Kind, String> {
+    /// The point as it is written, if every replica can take it: nobody answers for what cannot be applied later.
+    fn checked(self, check: &dyn Fn(&[f32]) -> Result<(), String>) -> Result<Upsert, String> {
         check(&self.vector.0)?;
         let metadata = match self.metadata.filter(|metadata| !metadata.is_empty()) {
             Some(metadata) => Value::Object(metadata).to_string(),
@@ -93,6 +104,9 @@ impl Point {
         let upsert = Upsert { id: self.id, vector: self.vector.0, text: self.text, metadata };
         let batch = Batch::from_iter([Kind::Upsert(upsert)]);
         batch.check().map_err(|e| e.to_string())?;
-        batch.ops.into_iter().next().and_then(|op| op.kind).ok_or_else(|| "nothing".to_owned())
+        match batch.ops.into_iter().next().and_then(|op| op.kind) {
+            Some(Kind::Upsert(upsert)) => Ok(upsert),
+            _ => Err("nothing".to_owned()),
+        }
     }
 }

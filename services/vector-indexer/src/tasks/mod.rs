@@ -8,14 +8,13 @@ pub mod points;
 pub mod search;
 pub mod snapshot;
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use tasklane_runtime::contract::v1;
 
 use crate::error::VectorError;
 use crate::meters::Meters;
-use crate::shelf::{Entry, Shelf};
+use crate::qdrant::Engine;
+use crate::shelf::{Place, Shelf};
 use crate::snapshots::Snapshots;
 
 /// What the task types work with. Clones share it.
@@ -27,13 +26,23 @@ pub struct Parts {
     pub snapshots: Snapshots,
     /// What is measured.
     pub meters: Meters,
+    /// The way to qdrant.
+    pub qdrant: Engine,
 }
 
 impl Parts {
     /// The collection of a name, for somebody who wants to see all up to a sequence: who has written that knows what the name
     /// means now.
-    async fn named(&self, name: &str, sequence: u64) -> Result<Arc<Entry>, VectorError> {
-        if sequence > 0 { self.shelf.current(name).await } else { self.shelf.entry(name).await }
+    async fn named(&self, name: &str, sequence: u64) -> Result<Place, VectorError> {
+        let place =
+            if sequence > 0 { self.shelf.current_place(name).await } else { self.shelf.place(name).await }?;
+        match &place {
+            Place::Qdrant(remote) if sequence > 0 => Err(VectorError::BadInput(format!(
+                "min_sequence: `{}` is in qdrant and has no sequences: what was written is found at once",
+                remote.name
+            ))),
+            _ => Ok(place),
+        }
     }
 }
 

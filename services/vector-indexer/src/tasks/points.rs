@@ -8,6 +8,7 @@ use super::input::{self, Part};
 use super::{Parts, name_schema, rule, schema, with_schema};
 use crate::collection::With;
 use crate::error::VectorError;
+use crate::shelf::Place;
 
 /// The task type's name.
 pub const NAME: &str = "vector_points";
@@ -67,16 +68,28 @@ async fn points(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskE
     let filter = wanted.filter.as_ref().map(input::filter).transpose()?;
     let with = wanted.with.as_deref().map_or(With { metadata: true, ..With::default() }, input::with);
     let sequence = wanted.min_sequence.unwrap_or(0);
-    let entry = parts.named(&wanted.collection, sequence).await?;
-    entry.reach(sequence, ctx.remaining()).await?;
-    let read = entry.aside(move |entry| {
-        let read = match &wanted.ids {
-            Some(ids) => entry.collection.get(ids, with),
-            None => entry.collection.list(filter.as_ref(), wanted.after.as_deref(), limit, with),
-        };
-        read.map_err(|e| VectorError::of(&entry.name, e))
-    });
-    let (points, sequence) = read.await?;
+    let place = parts.named(&wanted.collection, sequence).await?;
+    let (points, sequence) = match &place {
+        Place::Here(entry) => {
+            entry.reach(sequence, ctx.remaining()).await?;
+            let read = entry.aside(move |entry| {
+                let read = match &wanted.ids {
+                    Some(ids) => entry.collection.get(ids, with),
+                    None => entry.collection.list(filter.as_ref(), wanted.after.as_deref(), limit, with),
+                };
+                read.map_err(|e| VectorError::of(&entry.name, e))
+            });
+            read.await?
+        }
+        Place::Qdrant(remote) => {
+            let calls = parts.qdrant.open(remote, ctx)?;
+            let points = match &wanted.ids {
+                Some(ids) => calls.get(ids, with).await?,
+                None => calls.list(filter.as_ref(), wanted.after.as_deref(), limit, with).await?,
+            };
+            (points, 0)
+        }
+    };
     let points: Vec<Value> = points.into_iter().map(|point| input::told(point, false)).collect();
-    Ok(json!({"collection": entry.name, "points": points, "sequence": sequence}))
+    Ok(json!({"collection": place.name(), "points": points, "sequence": sequence}))
 }

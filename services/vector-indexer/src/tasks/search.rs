@@ -12,7 +12,7 @@ use super::{Parts, name_schema, rule, schema, vector_schema, with_schema};
 use crate::collection::{Found, Search, With};
 use crate::error::VectorError;
 use crate::ops::MOST_METADATA;
-use crate::shelf::Entry;
+use crate::shelf::{Entry, Place};
 
 /// The task type's name.
 pub const NAME: &str = "vector_search";
@@ -75,20 +75,40 @@ pub fn task_type(parts: Parts) -> TaskType {
 
 async fn search(parts: &Parts, ctx: &Ctx, wanted: Wanted) -> Result<Value, TaskError> {
     let sequence = wanted.min_sequence.unwrap_or(0);
-    let entry = parts.named(&wanted.collection, sequence).await?;
-    let question = question(&entry, wanted)?;
+    let place = parts.named(&wanted.collection, sequence).await?;
+    let question = question(&place, wanted)?;
+    let (hits, sequence, way, took) = match &place {
+        Place::Here(entry) => {
+            caught_up(entry, ctx, &question, sequence).await?;
+            let begun = Instant::now();
+            let found = run(entry, question).await?;
+            (found.hits, found.sequence, found.way.to_string(), begun.elapsed())
+        }
+        Place::Qdrant(remote) => {
+            let begun = Instant::now();
+            let hits = parts.qdrant.open(remote, ctx)?.search(&question).await?;
+            (hits, 0, "qdrant".to_owned(), begun.elapsed())
+        }
+    };
+    parts.meters.searched(&way, took);
+    let hits: Vec<Value> = hits.into_iter().map(|hit| input::told(hit, true)).collect();
+    Ok(json!({"collection": place.name(), "sequence": sequence, "hits": hits, "way": way}))
+}
+
+/// Waits until this replica has what the search is to find.
+async fn caught_up(
+    entry: &Arc<Entry>,
+    ctx: &Ctx,
+    question: &Search,
+    sequence: u64,
+) -> Result<(), VectorError> {
     let patience = ctx.remaining().saturating_sub(RESERVE);
     entry.reach(sequence, patience).await?;
     if question.text.is_some() && sequence > 0 {
         let patience = ctx.remaining().saturating_sub(RESERVE);
         entry.aside(move |entry| texts(entry, sequence, patience)).await?;
     }
-    let begun = Instant::now();
-    let found = run(&entry, question).await?;
-    let way = found.way.to_string();
-    parts.meters.searched(&way, begun.elapsed());
-    let hits: Vec<Value> = found.hits.into_iter().map(|hit| input::told(hit, true)).collect();
-    Ok(json!({"collection": entry.name, "sequence": found.sequence, "hits": hits, "way": way}))
+    Ok(())
 }
 
 fn texts(entry: &Entry, sequence: u64, patience: Duration) -> Result<(), VectorError> {
@@ -109,7 +129,7 @@ async fn run(entry: &Arc<Entry>, question: Search) -> Result<Found, VectorError>
         .await
 }
 
-fn question(entry: &Entry, wanted: Wanted) -> Result<Search, VectorError> {
+fn question(place: &Place, wanted: Wanted) -> Result<Search, VectorError> {
     let wrong = |text: String| Err(VectorError::BadInput(text));
     let (mut vector, mut text) = (wanted.vector.map(|vector| vector.0), wanted.text);
     match (wanted.mode, &vector, &text) {
@@ -123,7 +143,7 @@ fn question(entry: &Entry, wanted: Wanted) -> Result<Search, VectorError> {
         _ => {}
     }
     if let Some(vector) = &vector {
-        entry.check(vector)?;
+        place.check(vector)?;
     }
     if text.as_ref().is_some_and(|text| text.len() > MOST_METADATA) {
         return wrong(format!("text: a question has at most {MOST_METADATA} bytes"));

@@ -14,6 +14,8 @@ mod words;
 pub use error::TextError;
 pub use fuse::{RANK_CONSTANT, fuse};
 pub use index::Texts;
+pub(crate) use search::distinct;
+pub(crate) use words::{Of, Words};
 
 #[cfg(test)]
 mod tests;

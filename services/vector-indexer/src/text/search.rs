@@ -91,6 +91,17 @@ fn collect(
 /// The words of a question, each once. `None` if it has none.
 fn query(field: Field, question: &str) -> Option<Box<dyn Query>> {
     let mut words = Words::default();
+    let mut terms = distinct(&mut words, question).into_iter().map(|word| -> Box<dyn Query> {
+        Box::new(TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs))
+    });
+    let first = terms.next()?;
+    let Some(second) = terms.next() else { return Some(first) };
+    let all = [first, second].into_iter().chain(terms).map(|term| (Occur::Should, term)).collect();
+    Some(Box::new(BooleanQuery::new(all)))
+}
+
+/// The words of a question that count, each once.
+pub fn distinct<'a>(words: &'a mut Words, question: &str) -> Vec<&'a str> {
     words.cut(start_of(question), Of::Question);
     let mut seen: Vec<&str> = Vec::new();
     for word in words.iter() {
@@ -101,13 +112,7 @@ fn query(field: Field, question: &str) -> Option<Box<dyn Query>> {
             seen.push(word);
         }
     }
-    let mut terms = seen.into_iter().map(|word| -> Box<dyn Query> {
-        Box::new(TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs))
-    });
-    let first = terms.next()?;
-    let Some(second) = terms.next() else { return Some(first) };
-    let all = [first, second].into_iter().chain(terms).map(|term| (Occur::Should, term)).collect();
-    Some(Box::new(BooleanQuery::new(all)))
+    seen
 }
 
 fn start_of(question: &str) -> &str {

@@ -4,6 +4,7 @@
 
 mod backwards;
 mod kills;
+mod qdrant;
 mod replicas;
 mod rig;
 mod security;

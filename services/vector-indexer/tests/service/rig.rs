@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tasklane_bus::endpoint::Patience;
 use tasklane_contract::subjects;
+use tasklane_testkit::qdrant::Qdrant;
 use tasklane_testkit::stack::{Options, Stack};
 use tasklane_testkit::wait;
 use tempfile::TempDir;
@@ -14,6 +15,8 @@ pub const PROGRAM: &str = "tasklane-vector-indexer";
 pub struct Rig {
     pub stack: Stack,
     pub folder: TempDir,
+    /// Where [`Rig::create`] makes collections that are in qdrant; else they are embedded.
+    pub qdrant: Option<Qdrant>,
 }
 
 /// The variables of a vector indexer.
@@ -34,13 +37,29 @@ fn borrowed<'a>(env: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str
 impl Rig {
     /// A router and these vector indexers.
     pub async fn start(names: &[&str]) -> Option<Self> {
+        Self::with(None, names).await
+    }
+
+    /// As [`Rig::start`]; its collections are in a qdrant.
+    pub async fn start_on_qdrant(names: &[&str]) -> Option<Self> {
+        let qdrant = Qdrant::start().await?;
+        Self::with(Some(qdrant), names).await
+    }
+
+    async fn with(qdrant: Option<Qdrant>, names: &[&str]) -> Option<Self> {
         let stack =
             Stack::start(Options::no_workers().router_env("TASKLANE_STREAMS_ACK_WAIT_MS", "1000")).await?;
-        let mut rig = Self { stack, folder: TempDir::with_prefix("tasklane-vectors-").unwrap() };
+        let mut rig = Self { stack, folder: TempDir::with_prefix("tasklane-vectors-").unwrap(), qdrant };
+        let url = rig.qdrant.as_ref().map(Qdrant::url).unwrap_or_default();
         for name in names {
-            rig.indexer(name, &[]).await;
+            rig.indexer(name, &[("TASKLANE_QDRANT_URL", &url)]).await;
         }
         Some(rig)
+    }
+
+    /// The word for who keeps the collections.
+    pub fn backend(&self) -> &'static str {
+        if self.qdrant.is_some() { "qdrant" } else { "embedded" }
     }
 
     /// One more vector indexer.
@@ -82,8 +101,8 @@ impl Rig {
     }
 
     pub async fn create(&self, name: &str, dimension: usize) {
-        let payload =
-            json!({"action": "create", "collection": name, "dimension": dimension, "precision": "f32"});
+        let payload = json!({"action": "create", "collection": name, "dimension": dimension,
+            "precision": "f32", "backend": self.backend()});
         self.done("vector_collections", payload).await;
     }
 
@@ -95,11 +114,13 @@ impl Rig {
 
     /// Ids that are there at a sequence, in their order.
     pub async fn ids(&self, name: &str, sequence: u64) -> Vec<String> {
-        self.points(name, sequence, &json!({}))
-            .await
-            .iter()
-            .map(|p| p["id"].as_str().unwrap().to_owned())
-            .collect()
+        let points = self.points(name, sequence, &json!({})).await;
+        let mut ids: Vec<String> = points.iter().map(|p| p["id"].as_str().unwrap().to_owned()).collect();
+        if self.qdrant.is_some() {
+            // It has an order of its own.
+            ids.sort();
+        }
+        ids
     }
 
     /// All points that match, page by page.

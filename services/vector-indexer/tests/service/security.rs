@@ -11,7 +11,7 @@ use crate::rig::{PROGRAM, Rig, points, vector};
 async fn a_vector_indexer_may_all_that_it_does() {
     let options = Options::no_workers().secure();
     let Some(stack) = Stack::start(options).await else { return };
-    let mut rig = Rig { stack, folder: TempDir::with_prefix("tasklane-vectors-").unwrap() };
+    let mut rig = Rig { stack, folder: TempDir::with_prefix("tasklane-vectors-").unwrap(), qdrant: None };
     let folder = rig.folder_of("one");
     let own = [("TASKLANE_VECTORS_FOLDER", folder.to_str().unwrap())];
     // Who it connects as is the member's name.
