@@ -43,6 +43,7 @@ pub fn run(shared: &Shared) {
             // Nothing for now; when nothing is written for a while there may be.
             Ok(Ok(false)) if !quiet => drop(shared.hub.wait(quiet_in, |board| board.stop || board.build)),
             Ok(Ok(false)) => shared.hub.change(|board| board.idle = !board.build),
+            Ok(Err(Error::Closed)) => return,
             failed => {
                 let why = match failed {
                     Ok(Err(why)) => why.to_string(),

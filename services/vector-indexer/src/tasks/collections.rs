@@ -7,12 +7,13 @@ use tasklane_runtime::bus::Bus;
 use tasklane_runtime::contract::streams::VECTORS;
 use tasklane_runtime::{Ctx, Output, Payload, TaskError, TaskType};
 
+use super::told::{away, counted, describe, told};
 use super::{Parts, name_schema, rule, schema};
-use crate::catalogue::{All, Backend, Record, Settings, check_name};
+use crate::catalogue::{Backend, Record, Settings, check_name};
 use crate::error::VectorError;
 use crate::graph::Params;
 use crate::log;
-use crate::shelf::{Entry, Import, Place, Remote};
+use crate::shelf::{Import, Place, Remote};
 use crate::space::{Metric, Precision};
 
 /// The task type's name.
@@ -193,12 +194,12 @@ async fn list(parts: &Parts, ctx: &Ctx) -> Result<Value, VectorError> {
             if remote.record.settings.backend == Backend::Qdrant {
                 // Where qdrant is away there is no number, and all the rest.
                 let within = ctx.remaining() / 2;
-                let counted = match parts.qdrant.calls(&remote.name, &remote.record, within, ctx.trace()) {
+                let points = match parts.qdrant.calls(&remote.name, &remote.record, within, ctx.trace()) {
                     Some(calls) => calls.count().await.ok(),
                     None => None,
                 };
-                return match counted {
-                    Some(points) => self::counted(&remote, known, points),
+                return match points {
+                    Some(points) => counted(&remote, known, points),
                     None => away(&remote.name, &remote.record, known),
                 };
             }
@@ -264,55 +265,4 @@ async fn name(parts: &Parts, alias: &str, collection: &str) -> Result<Value, Vec
     catalogue.set_alias(alias, place.name()).await?;
     parts.shelf.settle(Import::Missing).await?;
     Ok(json!({"alias": alias, "collection": place.name()}))
-}
-
-/// All that is known of a collection that is open here.
-fn describe(entry: &Entry, known: &All) -> Value {
-    let mut told = told(entry, known);
-    let described = entry.collection.describe();
-    told["segments"] = json!(described.segments);
-    told["growing"] = described.growing.into();
-    told["durable"] = described.durable.into();
-    told["texts"] = described.texts.into();
-    told["memory"] = json!(described.memory);
-    told["trouble"] = json!(described.trouble);
-    told["id"] = entry.record.id.as_str().into();
-    told
-}
-
-/// A collection in qdrant.
-fn counted(remote: &Remote, known: &All, points: u64) -> Value {
-    let mut told = away(&remote.name, &remote.record, known);
-    told["points"] = points.into();
-    told["sequence"] = 0.into();
-    told
-}
-
-/// A collection that is open here.
-fn told(entry: &Entry, known: &All) -> Value {
-    let described = entry.collection.describe();
-    let mut told = away(&entry.name, &entry.record, known);
-    told["points"] = described.points.into();
-    told["sequence"] = described.sequence.into();
-    told["segments"] = described.segments.len().into();
-    told["memory_bytes"] = described.memory.total().into();
-    told
-}
-
-/// What the catalogue says of a collection.
-fn away(name: &str, record: &Record, known: &All) -> Value {
-    let settings = &record.settings;
-    let aliases: Vec<&String> =
-        known.aliases.iter().filter(|(_, of)| *of == name).map(|(alias, _)| alias).collect();
-    let base = known.collections.get(name).and_then(|now| now.base.as_ref());
-    json!({
-        "collection": name,
-        "backend": settings.backend,
-        "dimension": settings.dimension,
-        "metric": settings.metric,
-        "precision": settings.precision,
-        "graph": {"m": settings.graph.m, "ef_construction": settings.graph.ef_construction},
-        "aliases": aliases,
-        "snapshot": base.map(|base| &base.object),
-    })
 }

@@ -7,6 +7,7 @@ pub mod input;
 pub mod points;
 pub mod search;
 pub mod snapshot;
+mod told;
 
 use serde_json::{Value, json};
 use tasklane_runtime::contract::v1;

@@ -95,6 +95,27 @@ fn damage(folder: &std::path::Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_taken_when_there_is_enough_log() {
+    let Some(mut rig) = Rig::start(&[]).await else { return };
+    rig.indexer("one", &[("TASKLANE_SNAPSHOTS_AFTER_MB", "1")]).await;
+    rig.create("docs", 4).await;
+    let mut last = 0;
+    for n in 0..12 {
+        let mut some = points(n * 100..n * 100 + 100);
+        some.as_array_mut().unwrap().iter_mut().for_each(|point| point["text"] = "lamp ".repeat(220).into());
+        last = rig.put("docs", some).await;
+    }
+    wait::until("a snapshot was taken and the log let go of", async || {
+        let load = rig.stack.client.bus.stream_load("VECTORS").await.ok()?;
+        (load.first > 1).then_some(())
+    })
+    .await;
+    rig.everywhere(1, "docs", last, 1_200).await;
+    let listed = rig.done("vector_snapshot", json!({"action": "list", "collection": "docs"})).await;
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_was_cut_off_while_the_log_was_let_go_of_misses_nothing() {
     let Some(mut rig) = Rig::start(&["one", "two"]).await else { return };
     rig.create("docs", 4).await;

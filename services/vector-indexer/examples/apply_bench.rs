@@ -1,5 +1,4 @@
-//! How fast batches are applied. Not a test but a measurement, so it runs when asked for:
-//! `cargo test --release -p tasklane-vector-indexer --test speed -- --ignored --nocapture`
+//! How fast batches are applied: `cargo run --release -p tasklane-vector-indexer --example apply_bench`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -28,9 +27,7 @@ fn batch(random: &mut StdRng, number: usize, text: bool) -> Vec<u8> {
     (0..1000).map(one).collect::<Batch>().encode().unwrap()
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn apply() {
+fn main() {
     for text in [false, true] {
         let mut random = StdRng::seed_from_u64(1);
         let batches: Vec<Vec<u8>> = (0..60).map(|number| batch(&mut random, number, text)).collect();
