@@ -196,17 +196,13 @@ async fn an_operator_sees_collections_takes_snapshots_and_brings_one_back() {
     assert!(!found["hits"].as_array().unwrap().is_empty(), "{found}");
 }
 
-#[tokio::test]
-async fn a_question_is_answered_from_the_documents_with_its_sources() {
-    let upstream = Upstream::start().await.unwrap();
-    upstream.set("upstream-a", Script::says("Terna, at eight [1]. Nobody else says so [9]."));
-    let home = TempDir::new().unwrap();
+/// An openai-proxy with one model of one provider.
+fn proxied(home: &TempDir, provider: &str) -> Options {
     let providers = home.path().join("providers.toml");
     let text = format!(
-        "[providers.p]\nbase_url = \"{}\"\nkey = {{ env = \"PROVIDER_KEY\" }}\n\
+        "[providers.p]\nbase_url = \"{provider}\"\nkey = {{ env = \"PROVIDER_KEY\" }}\n\
          [models.a]\nprovider = \"p\"\nname = \"upstream-a\"\ncontext_tokens = 8000\nmax_output_tokens = 100\n\
          free = true\n[tenants.default]\n",
-        upstream.base_url()
     );
     std::fs::write(&providers, text).unwrap();
     let listen = format!("127.0.0.1:{}", port::free());
@@ -215,7 +211,15 @@ async fn a_question_is_answered_from_the_documents_with_its_sources() {
         ("TASKLANE_API_LISTEN", &listen),
         ("PROVIDER_KEY", "sk-of-the-provider"),
     ];
-    let options = Options::no_workers().service("openai-proxy", "tasklane-openai-proxy", &own);
+    Options::no_workers().service("openai-proxy", "tasklane-openai-proxy", &own)
+}
+
+#[tokio::test]
+async fn a_question_is_answered_from_the_documents_with_its_sources() {
+    let upstream = Upstream::start().await.unwrap();
+    upstream.set("upstream-a", Script::says("Terna, at eight [1]. Nobody else says so [9]."));
+    let home = TempDir::new().unwrap();
+    let options = proxied(&home, &upstream.base_url());
     let Some(pipeline) = start(options).await else { return };
     pipeline.ingested().await;
     let question = "Which boat leaves for the open day on the rock?";
@@ -234,9 +238,11 @@ async fn a_question_is_answered_from_the_documents_with_its_sources() {
 
 #[tokio::test]
 async fn without_a_provider_documents_are_quoted_and_a_model_of_our_own_answers() {
-    let Some(pipeline) = start(Options::no_workers()).await else { return };
+    let home = TempDir::new().unwrap();
+    let nobody = format!("http://127.0.0.1:{}/v1", port::free());
+    let Some(pipeline) = start(proxied(&home, &nobody)).await else { return };
     pipeline.ingested().await;
-    // Nobody writes: the documents' own words are the answer.
+    // Nobody writes, for the only provider is not there: the documents' own words are the answer.
     let quoted =
         say(&pipeline.stack, &["ask", NAME, "What does transport of the lens cost, there and back?"]).await;
     assert_eq!(quoted.code, 0, "{}{}", quoted.out, quoted.err);

@@ -11,7 +11,7 @@ use args::AskArgs;
 use prompt::{Citations, Source, citations};
 use serde_json::{Value, json};
 use tasklane_runtime::contract::code;
-use teller::{Answer, Teller};
+use teller::{Answer, Teller, Told};
 
 use super::search::question::Mode;
 use super::search::{Hit, search};
@@ -36,11 +36,10 @@ pub async fn run(args: AskArgs, session: &Session) -> Result<Exit, CliError> {
     let place = |hit: &Hit| hits::place(hit, here.as_deref());
     let sources: Vec<Source> =
         found.hits.iter().map(|hit| Source { place: place(hit), text: hit.text.clone() }).collect();
-    let answer = match Teller::find(&work, &args).await? {
-        Some(teller) => teller.ask(&args.question, &sources).await?,
-        None => Some(quoted(&work, &args, &found.hits, &sources).await?),
+    let answer = match answer(&work, &args, &found.hits, &sources).await? {
+        Told::Answer(answer) => answer,
+        Told::Interrupted | Told::Nothing => return Ok(Exit::Interrupted),
     };
-    let Some(answer) = answer else { return Ok(Exit::Interrupted) };
     let cited = citations(&answer.text, sources.len());
     if session.json {
         let told = told(&args, &answer, &found.hits, &cited);
@@ -56,6 +55,20 @@ pub async fn run(args: AskArgs, session: &Session) -> Result<Exit, CliError> {
         session.note(&one_line(&answer.summary));
     }
     Ok(Exit::Succeeded)
+}
+
+/// By the openai-proxy's model or the one that is named, by one of our own, or in the documents' own words.
+async fn answer(work: &Work<'_>, args: &AskArgs, hits: &[Hit], sources: &[Source]) -> Result<Told, CliError> {
+    if let Some(teller) = Teller::find(work, args).await {
+        match teller.ask(&args.question, sources).await? {
+            Told::Nothing => work.session.warn(&format!("{} does not answer now", one_line(teller.model()))),
+            told => return Ok(told),
+        }
+    }
+    match Teller::own(work, args).await? {
+        Some(own) => own.ask(&args.question, sources).await,
+        None => quoted(work, args, hits, sources).await.map(Told::Answer),
+    }
 }
 
 /// The answer where no model writes, printed.

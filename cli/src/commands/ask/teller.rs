@@ -1,6 +1,8 @@
 //! Who answers: a model of the openai-proxy, or one of our own that writes. The answer is shown as it comes.
 
+use std::cell::Cell;
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ use crate::work::Work;
 
 /// The event that brings a piece of the answer.
 const CHUNK: &str = "chunk";
+/// How often it is looked whether a provider that has said nothing yet fails.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Who answers.
 pub struct Teller<'w> {
@@ -32,6 +36,18 @@ pub struct Teller<'w> {
     proxy: Option<Models>,
     max_tokens: u32,
     tenant: Option<String>,
+    /// Nobody named it, so that it need not be waited for.
+    is_choice: bool,
+}
+
+/// What comes of asking.
+pub enum Told {
+    /// An answer.
+    Answer(Answer),
+    /// Ctrl-C.
+    Interrupted,
+    /// Nobody: the provider of the model that was chosen fails. The openai-proxy would try it for hours.
+    Nothing,
 }
 
 /// What was said.
@@ -60,33 +76,56 @@ struct Used {
     generated_tokens: u64,
 }
 
+/// Whether none of the models behind a name answers now.
+fn fails(models: &Models, name: &str) -> bool {
+    let behind = models.aliases.iter().filter(|alias| alias.alias == name).flat_map(|alias| &alias.models);
+    let mut states = behind.filter_map(|model| models.models.get(model)).map(|model| model.breaker.as_str());
+    states.clone().next().is_some() && states.all(|state| state != "closed")
+}
+
 impl<'w> Teller<'w> {
-    /// The model that is named; or the openai-proxy's first that chats, and where it has none or is not there, one of
-    /// our own that is loaded; or nobody.
+    /// The model that is named; or the openai-proxy's first that chats, unless its provider fails.
+    pub async fn find(work: &'w Work<'w>, args: &AskArgs) -> Option<Self> {
+        let models = known(work.session, &work.bus, args.tenant.as_deref()).await.ok();
+        let is_choice = args.model.is_none();
+        let (model, proxy) = match (&args.model, models) {
+            (Some(model), models) => {
+                let is_there = |models: &Models| models.aliases.iter().any(|alias| alias.alias == *model);
+                (model.clone(), models.filter(is_there))
+            }
+            (None, models) => {
+                let models = models?;
+                let first = first_chat(&models).ok().filter(|first| !fails(&models, first))?;
+                (first, Some(models))
+            }
+        };
+        Some(Self { is_choice, ..Self::new(work, args, model, proxy) })
+    }
+
+    /// A model of our own that writes, if one is loaded.
     ///
     /// # Errors
     /// NATS.
-    pub async fn find(work: &'w Work<'w>, args: &AskArgs) -> Result<Option<Self>, CliError> {
-        let models = known(work.session, &work.bus, args.tenant.as_deref()).await.ok();
-        let of = |model: String, proxy: Option<Models>| {
-            let (max_tokens, tenant) = (args.max_tokens, args.tenant.clone());
-            Some(Self { work, model, proxy, max_tokens, tenant })
-        };
-        Ok(match (&args.model, models) {
-            (Some(model), Some(models)) if models.aliases.iter().any(|alias| alias.alias == *model) => {
-                of(model.clone(), Some(models))
-            }
-            (Some(model), _) => of(model.clone(), None),
-            (None, Some(models)) if first_chat(&models).is_ok() => of(first_chat(&models)?, Some(models)),
-            (None, _) => decoder(&work.bus, work.session).await?.and_then(|model| of(model, None)),
-        })
+    pub async fn own(work: &'w Work<'w>, args: &AskArgs) -> Result<Option<Self>, CliError> {
+        let model = decoder(&work.bus, work.session).await?;
+        Ok(model.map(|model| Self::new(work, args, model, None)))
     }
 
-    /// Asks, and shows the answer as it comes. `None` after Ctrl-C.
+    fn new(work: &'w Work<'w>, args: &AskArgs, model: String, proxy: Option<Models>) -> Self {
+        let (max_tokens, tenant) = (args.max_tokens, args.tenant.clone());
+        Self { work, model, proxy, max_tokens, tenant, is_choice: false }
+    }
+
+    /// Its name.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Asks, and shows the answer as it comes.
     ///
     /// # Errors
     /// The task failed, or NATS.
-    pub async fn ask(&self, question: &str, sources: &[Source]) -> Result<Option<Answer>, CliError> {
+    pub async fn ask(&self, question: &str, sources: &[Source]) -> Result<Told, CliError> {
         let messages = prompt::messages(question, sources);
         if self.proxy.is_some() {
             return self
@@ -105,30 +144,35 @@ impl<'w> Teller<'w> {
         }
     }
 
-    async fn tell(&self, task: &str, payload: &Value) -> Result<Option<Answer>, CliError> {
+    async fn tell(&self, task: &str, payload: &Value) -> Result<Told, CliError> {
         let Work { session, bus } = self.work;
         let mut plan = deliver::of(task, payload, &id::fresh(), self.tenant.as_deref())?;
         let feed = news::listen(bus, task, &plan.task.id).await?;
         let submitted = deliver::send(bus, &mut plan).await?;
         let (mut shown, mut closed) = (Shown::default(), None);
+        let begun = Cell::new(false);
         let waited = news::wait(bus, feed, &submitted.id, None, |kind, body| {
+            begun.set(begun.get() || kind == CHUNK);
             let piece = body.get("text").and_then(Value::as_str).filter(|_| kind == CHUNK && !session.json);
             if let Some(piece) = piece.filter(|_| closed.is_none()) {
                 shown.add(piece);
                 closed = print(&self.readable(piece)).err();
             }
         });
-        let waited = waited.await?;
+        let waited = tokio::select! {
+            waited = waited => Some(waited?),
+            () = self.failed(&begun) => None,
+        };
         if let Some(e) = closed {
             return Err(e.into());
         }
-        let Waited::Done(stored) = waited else {
+        let Some(Waited::Done(stored)) = waited else {
             // Nobody waits for it any more, and it costs money or time.
             let id = json!({"id": submitted.id}).to_string();
             if let Err(e) = bus.ask("api.task.cancel", Headers::new(), id.into(), session.timeout()).await {
                 session.warn(&format!("{} goes on: {}", submitted.id, CliError::from(e)));
             }
-            return Ok(None);
+            return Ok(if waited.is_some() { Told::Interrupted } else { Told::Nothing });
         };
         if let Some(e) = stored.record.failure() {
             return Err(e);
@@ -143,7 +187,19 @@ impl<'w> Teller<'w> {
                 }
             }
         }
-        Ok(Some(answer))
+        Ok(Told::Answer(answer))
+    }
+
+    /// Ends when the provider fails of a model that we chose, and that has not begun to answer.
+    async fn failed(&self, begun: &Cell<bool>) {
+        while self.is_choice && self.proxy.is_some() && !begun.get() {
+            tokio::time::sleep(LOOK).await;
+            let known = known(self.work.session, &self.work.bus, self.tenant.as_deref()).await;
+            if known.is_ok_and(|models| fails(&models, &self.model)) && !begun.get() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Answer, CliError> {
