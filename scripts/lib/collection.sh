@@ -5,7 +5,7 @@
 
 demo_model=minilm
 demo_collection=lighthouse
-demo_questions=("When does the boat Terna leave on the open day?" "Wie viel kostet der Transport der Linse?")
+demo_questions=("How many stanchions of the railing are rusted through?" "Wie viel kostet der Transport der Linse?")
 
 # The documents of examples/, cut, embedded and indexed; then the questions, and an answer with its sources.
 search_documents() {
