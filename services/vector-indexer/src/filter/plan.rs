@@ -40,7 +40,8 @@ const BEAMS: (f64, f64) = (64.0, 1024.0);
 const LEAST_FILTERED: f64 = 32.0;
 
 /// How many entries a walk holds where nobody says: enough for a recall of 0.99 at ten hits, as
-/// `tasklane-loadtest vectors-search` measures it (docs/benchmarks.md: 50,000 rows want about 180, 200,000 some 350).
+/// `tasklane-loadtest vectors-search` measures it (docs/benchmarks.md: of drawn vectors 50,000
+/// want some 160, 200,000 some 370; of real ones fewer do).
 ///
 /// A walk that keeps one row in n meets n times as many until its beam is full, so that an n-th of the beam finds as much.
 pub fn beam(rows: u64, selected: u64, k: usize) -> usize {
