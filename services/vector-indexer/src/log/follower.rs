@@ -115,7 +115,7 @@ impl Follower {
     async fn once(&mut self) -> Result<(), VectorError> {
         self.shelf.settle(Import::Older).await?;
         let bus = self.shelf.bus().clone();
-        let last = renumber::past(&bus, self.shelf.highest_base()).await?;
+        let last = renumber::past(&bus, self.shelf.highest_base(), self.shelf.highest_applied()).await?;
         self.shelf.go_back(last).await;
         let mut position = self.shelf.applied().unwrap_or(last);
         let mut following = bus.follow(VECTORS, position + 1).await?;

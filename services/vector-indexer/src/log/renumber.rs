@@ -2,6 +2,8 @@
 //! messages would have numbers that a snapshot has already, and nobody would apply them. So its numbers are brought past
 //! all snapshots before anything is applied.
 
+use std::time::Duration;
+
 use tasklane_runtime::bus::publish::Outgoing;
 use tasklane_runtime::bus::{Bus, BusError};
 use tasklane_runtime::contract::streams::VECTORS;
@@ -10,15 +12,22 @@ use super::{NOBODYS, subject};
 
 /// Numbers that are used up by messages to nobody; with more than that the log is of another time altogether.
 const MOST: u64 = 1_000_000;
+/// How long a log must have gone back to be believed.
+const SURE: Duration = Duration::from_secs(1);
 /// Messages that are on their way at once.
 const AT_ONCE: usize = 1_000;
 
-/// The log's last number, which is at least `base` afterwards.
+/// The log's last number, which is at least `base` afterwards. `applied` is the highest that is applied here.
 ///
 /// # Errors
 /// Where NATS refuses, or the log is too far behind to be one with these snapshots.
-pub async fn past(bus: &Bus, base: u64) -> Result<u64, BusError> {
-    let log = bus.stream_load(VECTORS).await?;
+pub async fn past(bus: &Bus, base: u64, applied: u64) -> Result<u64, BusError> {
+    let mut log = bus.stream_load(VECTORS).await?;
+    if log.last < base.max(applied) {
+        // What follows is not done for a server of a cluster that was just elected, and is not as far yet.
+        tokio::time::sleep(SURE).await;
+        log = bus.stream_load(VECTORS).await?;
+    }
     if log.last >= base {
         return Ok(log.last);
     }

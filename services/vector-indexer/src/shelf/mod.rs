@@ -126,6 +126,11 @@ impl Shelf {
         self.entries().iter().map(|entry| entry.collection.sequence()).min()
     }
 
+    /// What the open collection that is farthest has applied.
+    pub fn highest_applied(&self) -> u64 {
+        self.entries().iter().map(|entry| entry.collection.sequence()).max().unwrap_or(0)
+    }
+
     /// Wakes when something was opened or closed.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
