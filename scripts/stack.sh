@@ -147,7 +147,7 @@ up() {
         echo "nats_url=nats://127.0.0.1:$nats_port"
         echo "with_jaeger=$with_jaeger"
     } >"$run/stack.env"
-    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)$(ml_word)"
+    say_ok "ready in $started_in: NATS nats://127.0.0.1:$nats_port, router :$router_port, generic :$generic_port, document :$document_port, openai-proxy :$proxy_port (API :$proxy_api_port)$(ml_word), vector-indexer :$vector_indexer_port"
     if [ -n "$without_ml_why" ]; then say_note "without the ml service: $without_ml_why"; fi
     say_note "logs: $logs   metrics: http://127.0.0.1:$router_port/metrics   monitoring: http://127.0.0.1:$nats_http_port"
     if [ "$with_jaeger" = yes ]; then say_note "traces: http://127.0.0.1:$jaeger_web_port"; fi
@@ -174,7 +174,7 @@ status() {
     if [ "$with_jaeger" = yes ] && ! pid_of jaeger >/dev/null; then with_jaeger=no; fi
     for name in $(members); do
         if ! pid=$(pid_of "$name"); then
-            printf '%-10s stopped\n' "$name"
+            printf '%-14s stopped\n' "$name"
             code=1
             continue
         fi
@@ -183,7 +183,7 @@ status() {
             state_word='not ready'
             code=1
         fi
-        printf '%-10s %-10s pid %-8s ports %-18s %s\n' "$name" "$state_word" "$pid" "$(ports_of "$name")" \
+        printf '%-14s %-10s pid %-8s ports %-18s %s\n' "$name" "$state_word" "$pid" "$(ports_of "$name")" \
             "$(ps -p "$pid" -o rss=,etime= | awk '{ printf "%d MB, up %s", $1 / 1024, $2 }')"
     done
     return "$code"
