@@ -28,8 +28,10 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// A service, how it is told where its pages are, and settings of its own.
 type Service<'a> = (&'static str, &'static str, &'a [(&'a str, String)]);
+/// How every worker is told.
+const PAGES: &str = "TASKLANE_WORKER_HTTP_LISTEN";
 const ROUTER: Service<'static> = ("router", "TASKLANE_HTTP_LISTEN", &[]);
-const GENERIC: Service<'static> = ("generic", "TASKLANE_WORKER_HTTP_LISTEN", &[]);
+const GENERIC: Service<'static> = ("generic", PAGES, &[]);
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -40,6 +42,15 @@ pub struct Programs {
     pub services: PathBuf,
     /// How the server and the services are set.
     pub durability: Durability,
+}
+
+/// The ml service's settings, for one model of a store that is loaded when it is ready.
+pub fn of_model(store: &Path, cache: &Path, model: &str) -> [(&'static str, String); 3] {
+    [
+        ("TASKLANE_MODELS_FOLDER", store.display().to_string()),
+        ("TASKLANE_MODELS_CACHE", cache.display().to_string()),
+        ("TASKLANE_MODELS_PRELOAD", model.to_owned()),
+    ]
 }
 
 /// One process of the stack.
@@ -84,7 +95,7 @@ impl Stack {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn with_models(programs: &Programs, settings: &[(&str, String)]) -> Result<Self, LoadError> {
-        Self::with(programs, &[], &[ROUTER, ("ml", "TASKLANE_WORKER_HTTP_LISTEN", settings)]).await
+        Self::with(programs, &[], &[ROUTER, ("ml", PAGES, settings)]).await
     }
 
     /// Starts the servers, the router, and a vector indexer with these settings.
@@ -92,8 +103,7 @@ impl Stack {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn with_vectors(programs: &Programs, settings: &[(&str, String)]) -> Result<Self, LoadError> {
-        Self::with(programs, &[], &[ROUTER, ("vector-indexer", "TASKLANE_WORKER_HTTP_LISTEN", settings)])
-            .await
+        Self::with(programs, &[], &[ROUTER, ("vector-indexer", PAGES, settings)]).await
     }
 
     /// Starts the servers, the router, and what documents go through: the document service, the ml service and a vector
@@ -106,7 +116,6 @@ impl Stack {
         of_models: &[(&str, String)],
         of_vectors: &[(&str, String)],
     ) -> Result<Self, LoadError> {
-        const PAGES: &str = "TASKLANE_WORKER_HTTP_LISTEN";
         let services = [
             ROUTER,
             ("document", PAGES, &[]),

@@ -1,5 +1,5 @@
 # The part of the demonstration where all services work together: the documents go into a collection, and questions find
-# their passages; where a model that writes is set up, they are answered.
+# their passages; one is answered, by a model that writes where there is one, and else in the documents' own words.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # repo, run, binaries are set by stack.sh, nats_url by demo.sh
 

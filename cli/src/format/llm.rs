@@ -48,6 +48,13 @@ pub struct Model {
     pub open_until: Option<String>,
 }
 
+impl Model {
+    /// Whether it is asked, and not spared because it failed.
+    pub fn is_ready(&self) -> bool {
+        self.breaker == "closed"
+    }
+}
+
 /// A provider.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -165,7 +172,7 @@ pub fn models(said: &Models, paint: Paint) -> String {
 
 fn state(model: &Model) -> String {
     match (model.breaker.as_str(), &model.open_until) {
-        ("closed", _) => "ready".to_owned(),
+        _ if model.is_ready() => "ready".to_owned(),
         ("open", Some(until)) => format!("failing, asked again at {until}"),
         _ => "failing, being tried".to_owned(),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::tasks::Tasks;
 use crate::error::LoadError;
 use crate::process;
-use crate::stack::{Programs, Stack};
+use crate::stack::{Programs, Stack, of_model};
 
 /// It runs.
 pub struct Stage {
@@ -22,11 +22,7 @@ impl Stage {
     /// # Errors
     /// Where a program is missing or does not become ready.
     pub async fn start(programs: &Programs, store: &Path, model: &str) -> Result<Self, LoadError> {
-        let settings = [
-            ("TASKLANE_MODELS_FOLDER", store.display().to_string()),
-            ("TASKLANE_MODELS_CACHE", store.join("cache").display().to_string()),
-            ("TASKLANE_MODELS_PRELOAD", model.to_owned()),
-        ];
+        let settings = of_model(store, &store.join("cache"), model);
         let stack = Stack::with_models(programs, &settings).await?;
         let tasks =
             Tasks::new(stack.connect("loadtest-submit").await?, stack.connect("loadtest-listen").await?);

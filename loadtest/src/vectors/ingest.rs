@@ -14,7 +14,7 @@ use crate::error::LoadError;
 use crate::process;
 use crate::programs::setup_knows;
 use crate::report::{Bar, line};
-use crate::stack::{Programs, Stack};
+use crate::stack::{Programs, Stack, of_model};
 
 /// What embeds; `scripts/setup.sh` gets it.
 const MODEL: &str = "minilm";
@@ -58,11 +58,7 @@ pub async fn measure(programs: &Programs, args: &Args) -> Result<Ingest, LoadErr
         }
     };
     let store = model.parent().unwrap_or(Path::new("."));
-    let of_models = [
-        ("TASKLANE_MODELS_FOLDER", store.display().to_string()),
-        ("TASKLANE_MODELS_CACHE", folder.path().join("cache").display().to_string()),
-        ("TASKLANE_MODELS_PRELOAD", MODEL.to_owned()),
-    ];
+    let of_models = of_model(store, &folder.path().join("cache"), MODEL);
     let of_vectors = [("TASKLANE_VECTORS_FOLDER", folder.path().join("vectors").display().to_string())];
     let stack = Stack::with_pipeline(programs, &of_models, &of_vectors).await?;
     let before = cpu(&stack);

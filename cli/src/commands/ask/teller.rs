@@ -18,7 +18,7 @@ use crate::commands::models::workers::decoder;
 use crate::commands::result::returned;
 use crate::deliver;
 use crate::error::CliError;
-use crate::format::llm::Models;
+use crate::format::llm::{Model, Models};
 use crate::format::{count, harmless};
 use crate::news::{self, Waited};
 use crate::work::Work;
@@ -79,8 +79,8 @@ struct Used {
 /// Whether none of the models behind a name answers now.
 fn fails(models: &Models, name: &str) -> bool {
     let behind = models.aliases.iter().filter(|alias| alias.alias == name).flat_map(|alias| &alias.models);
-    let mut states = behind.filter_map(|model| models.models.get(model)).map(|model| model.breaker.as_str());
-    states.clone().next().is_some() && states.all(|state| state != "closed")
+    let mut behind = behind.filter_map(|model| models.models.get(model)).peekable();
+    behind.peek().is_some() && !behind.any(Model::is_ready)
 }
 
 impl<'w> Teller<'w> {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::filter::Predicate;
+use crate::space::Metric;
 
 /// Most hits of one search.
 pub const MOST_HITS: usize = 10_000;
@@ -26,6 +27,24 @@ pub struct Search {
     pub ef: Option<usize>,
     /// What of the hits is wanted.
     pub with: With,
+}
+
+impl Search {
+    /// How many candidates each question wants: of both together the best hits are to be among them.
+    pub fn candidates(&self) -> usize {
+        let k = self.k.min(MOST_HITS);
+        if self.vector.is_some() && self.text.is_some() { (k * 4).max(50) } else { k }
+    }
+
+    /// Whether a hit's score is as good as was asked for.
+    pub fn admits(&self, score: f32, metric: Metric) -> bool {
+        let is_far_more = metric == Metric::L2 && self.text.is_none();
+        match self.min_score {
+            Some(most) if is_far_more => score <= most,
+            Some(least) => score >= least,
+            None => true,
+        }
+    }
 }
 
 /// What of a point is wanted besides its id.

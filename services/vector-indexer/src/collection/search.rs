@@ -46,7 +46,7 @@ impl Shared {
     /// See [`super::Collection::search`].
     pub fn search(&self, search: &Search) -> Result<Found, Error> {
         let k = search.k.min(MOST_HITS);
-        let wanted = if search.vector.is_some() && search.text.is_some() { (k * 4).max(50) } else { k };
+        let wanted = search.candidates();
         let filter = search.filter.as_ref().filter(|filter| !filter.is_everything());
         if let Some(vector) = &search.vector {
             self.like.check(vector)?;
@@ -78,20 +78,12 @@ impl Shared {
             (true, false) => near.into_iter().map(|c| (self.config.metric.score(c.distance), c)).collect(),
             _ => best.into_iter().map(|c| (-c.distance, c)).collect::<Vec<_>>(),
         };
-        let good = |score: f32| match search.min_score {
-            Some(most) if self.far_is_more() && words.is_none() => score <= most,
-            Some(least) => score >= least,
-            None => true,
-        };
+        let good = |score: f32| search.admits(score, self.config.metric);
         let scored = scored.into_iter().filter(|(score, _)| good(*score)).take(k);
         let hits = scored.map(|(score, candidate)| view.hit(score, candidate.origin, search.with));
         let hits = hits.collect::<io::Result<_>>()?;
         let text_sequence = words.map_or(0, |words| words.sequence);
         Ok(Found { sequence: view.sequence, text_sequence, hits, way })
-    }
-
-    fn far_is_more(&self) -> bool {
-        self.config.metric == crate::space::Metric::L2
     }
 
     /// What is searched without a lock, and what was found in the growing part: by vector, and by the words.

@@ -82,32 +82,30 @@ fn range(key: impl Into<String>, range: qdrant::Range) -> qdrant::Condition {
 fn numbers(field: &str, bounds: &crate::filter::Range<Key>) -> qdrant::Condition {
     let segment = terms::segment(field);
     let wide = [
-        bound(&bounds.low).map(|(key, closed)| {
-            beside(
-                key,
-                |number, closed| match closed {
-                    true => qdrant::Range { gte: Some(number), ..qdrant::Range::default() },
-                    false => qdrant::Range { gt: Some(number), ..qdrant::Range::default() },
-                },
-                closed,
-            )
-        }),
-        bound(&bounds.high).map(|(key, closed)| {
-            beside(
-                key,
-                |number, closed| match closed {
-                    true => qdrant::Range { lte: Some(number), ..qdrant::Range::default() },
-                    false => qdrant::Range { lt: Some(number), ..qdrant::Range::default() },
-                },
-                closed,
-            )
-        }),
+        bound(&bounds.low).map(|(key, closed)| beside(key, above, closed)),
+        bound(&bounds.high).map(|(key, closed)| beside(key, below, closed)),
     ];
     let wide = ConditionOneOf::Nested(qdrant::NestedCondition {
         key: format!("{}.{segment}", super::WIDE),
         filter: Some(all(wide.into_iter().flatten().collect::<Vec<_>>())),
     });
     any([range(format!("{}.{segment}", super::NUMBERS), plain(bounds)), wide.into()]).into()
+}
+
+/// From a number on, with it or without.
+fn above(number: f64, closed: bool) -> qdrant::Range {
+    match closed {
+        true => qdrant::Range { gte: Some(number), ..qdrant::Range::default() },
+        false => qdrant::Range { gt: Some(number), ..qdrant::Range::default() },
+    }
+}
+
+/// Up to a number, with it or without.
+fn below(number: f64, closed: bool) -> qdrant::Range {
+    match closed {
+        true => qdrant::Range { lte: Some(number), ..qdrant::Range::default() },
+        false => qdrant::Range { lt: Some(number), ..qdrant::Range::default() },
+    }
 }
 
 /// Bounds for numbers that an `f64` holds. Such a number is above a bound with a rest if it is above the `f64` below that
@@ -139,7 +137,7 @@ fn bound(bound: &Bound<Key>) -> Option<(Key, bool)> {
 }
 
 /// Of a number in two halves: the first is on the right side, or it is equal and the second is.
-fn beside(key: Key, side: impl Fn(f64, bool) -> qdrant::Range, closed: bool) -> qdrant::Condition {
+fn beside(key: Key, side: fn(f64, bool) -> qdrant::Range, closed: bool) -> qdrant::Condition {
     let (high, low) = key.halves();
     let (high, low) = (high as f64, f64::from(low));
     let equal = qdrant::Range { gte: Some(high), lte: Some(high), ..qdrant::Range::default() };

@@ -9,7 +9,7 @@ use super::{Calls, DENSE, SPARSE, filter, points, words};
 use crate::collection::{Hit, Search, With};
 use crate::error::VectorError;
 use crate::filter::Predicate;
-use crate::space::{Metric, Precision};
+use crate::space::Precision;
 use crate::text;
 
 impl Calls {
@@ -18,8 +18,7 @@ impl Calls {
     /// # Errors
     /// Qdrant is away, or cannot be asked for the filter.
     pub async fn search(&self, search: &Search) -> Result<Vec<Hit>, VectorError> {
-        let both = search.vector.is_some() && search.text.is_some();
-        let wanted = if both { (search.k * 4).max(50) } else { search.k };
+        let wanted = search.candidates();
         let filter = search.filter.as_ref().map(filter::filter).transpose()?.flatten();
         let near = async {
             match &search.vector {
@@ -39,13 +38,7 @@ impl Calls {
             (true, false) => near,
             _ => best,
         };
-        let is_far_more = self.settings.metric == Metric::L2 && search.text.is_none();
-        let good = |hit: &Hit| match search.min_score {
-            Some(most) if is_far_more => hit.score <= most,
-            Some(least) => hit.score >= least,
-            None => true,
-        };
-        Ok(hits.into_iter().filter(good).collect())
+        Ok(hits.into_iter().filter(|hit| search.admits(hit.score, self.settings.metric)).collect())
     }
 
     async fn nearest(

@@ -252,9 +252,9 @@ impl Shelf {
             let text = format!("its snapshot says {base} and has {is}");
             return Err(VectorError::Internal(text));
         }
-        // A log that has gone back numbers its messages anew from there.
-        let since = record.since.min(self.bus().stream_load(VECTORS).await?.last);
-        if collection.sequence() < since {
+        if collection.sequence() < record.since {
+            // A log that has gone back numbers its messages anew from there.
+            let since = record.since.min(self.bus().stream_load(VECTORS).await?.last);
             collection.pass(since).map_err(|e| VectorError::of(name, e))?;
         }
         tracing::info!(collection = %name, id = %record.id, sequence = collection.sequence(), "open");
